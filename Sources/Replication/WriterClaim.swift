@@ -154,7 +154,8 @@ final class WriterClaim {
   /// Writes a record without reading the target, for credentials that can only put.
   func claimBlindly(baseSequence: Int64, now: Timestamp) throws {
     let nonce = leadingNumber(of: try SecretBytes.random(8))
-    guard let name = WriterName(epoch: (memo.state.writer?.epoch ?? 0) + 1, nonce: nonce) else { throw Self.exhausted }
+    let epoch = WriterPolicy.blindEpoch(after: memo.state.writer?.epoch, now: now)
+    guard let name = WriterName(epoch: epoch, nonce: nonce) else { throw Self.exhausted }
     let record = WriterRecord(name, baseSequence: baseSequence, host: engine.environment.host, started: now)
     try memo.change(isDurable: true) { $0.writer = name }
     let options = PutOptions(createOnly: try hasConditions())

@@ -57,6 +57,24 @@ struct ReplicatorTests {
     #expect(try bed.archives().count == 2)
   }
 
+  @Test("A writer that can only put is not superseded by its own earlier records, also without its memo")
+  func blind() throws {
+    var bed = try ReplicationBed()
+    bed.target.settings.access = .writeOnly
+    _ = try bed.bed.engine().create(CreateRequest())
+    for number in 1...3 {
+      try bed.change(number)
+      _ = try bed.replicator().run()
+    }
+    try SystemFileOperations().rename(bed.bed.folder.path("state/targets"), to: bed.bed.folder.path("state/lost"))
+    let fourth = try bed.change(4)
+    _ = try bed.replicator().run()
+    #expect(try bed.read(.latest) == bed.bed.restored(fourth.id))
+    let fifth = try bed.change(5, after: 7200)
+    _ = try bed.replicator().run()
+    #expect(try bed.read(.latest) == bed.bed.restored(fifth.id))
+  }
+
   @Test("However often the agent was started, a start reads only the newest writer record")
   func records() throws {
     let bed = try ReplicationBed()

@@ -160,6 +160,19 @@ package enum WriterPolicy {
     return .claim(epoch: epoch, baseSequence: facts.newestSequence, .start)
   }
 
+  /// The number of a record of a writer that cannot read the target: the hours since 2020, UTC. So it
+  /// comes behind the records of earlier starts also if this host has forgotten them, and no backup of
+  /// this writer is superseded by one of those. Starts within an hour share a number.
+  ///
+  /// - Parameter own: the number of this host's last record; nil if there was none.
+  package static func blindEpoch(after own: Int?, now: Timestamp) -> Int {
+    let hours = now.milliseconds.addingClamped(-1_577_836_800_000) / 3_600_000
+    return max(own ?? 1, Int(min(max(hours, 1), latestBlindHour)))
+  }
+
+  /// In 2077. Larger numbers are left for writers that can read the target.
+  private static let latestBlindHour: Int64 = 500_000
+
   /// The decision if a person lets this machine go on. Its sequences continue after all that the
   /// target holds, and the first backup is a full, so that nothing of ours needs an archive that
   /// another machine may still remove.
