@@ -85,14 +85,26 @@ extension HTTPRequest {
     #expect(error?.kind == .malformed && error?.message.contains("something else answers") == true)
   }
 
-  @Test func expiredCredentialsAreFetchedOnce() throws {
-    final class Rotating: CredentialSource {
-      let number = Mutex(1)
-      func current(now: Int64) throws(StoreError) -> StoreCredentials {
-        StoreCredentials(keyID: "key\(number.withLock { $0 })", secret: Secret("s"), source: "test")
-      }
-      func invalidate(_ credentials: StoreCredentials) { number.withLock { $0 += 1 } }
+  /// Has new keys after each refusal.
+  private final class Rotating: CredentialSource {
+    let number = Mutex(1)
+    func current(now: Int64) throws(StoreError) -> StoreCredentials {
+      StoreCredentials(keyID: "key\(number.withLock { $0 })", secret: Secret("s"), source: "test")
     }
+    func invalidate(_ credentials: StoreCredentials) { number.withLock { $0 += 1 } }
+  }
+
+  @Test("After a refusal the next request asks for the keys again, which may have been replaced")
+  func replacedKeys() throws {
+    let client = ScriptedClient([Self.error(403, "InvalidAccessKeyId"), Self.done])
+    let store = try Self.store(client, credentials: Rotating())
+    let error = #expect(throws: StoreError.self) { try store.put("k", ObjectContent([1])) }
+    #expect(error?.kind == .denied && client.sent.count == 1)
+    try store.put("k", ObjectContent([1]))
+    #expect(client.sent.last?.header("authorization")?.contains("key2/") == true)
+  }
+
+  @Test func expiredCredentialsAreFetchedOnce() throws {
     let client = ScriptedClient([Self.error(400, "ExpiredToken"), Self.done])
     try Self.store(client, credentials: Rotating()).put("k", ObjectContent([1]))
     #expect(client.sent.last?.header("authorization")?.contains("key2/") == true)
@@ -280,6 +292,26 @@ extension HTTPRequest {
     let before = client.sent.count
     try store.put("large", Self.large, options)
     #expect(Array(client.methods[before...]) == ["GET", "HEAD"])
+  }
+
+  @Test("If the credentials may not look, an upload whose end is not known is made once more, and replaces nothing")
+  func deniedLook() throws {
+    let script =
+      [ScriptedClient.Answer](repeating: .real(loses: false), count: 5)
+      + [.real(loses: true), .real(loses: false), .response(403, [], "")]
+    let (store, client) = try Self.motoStore(script)
+    let begun = Mutex<UploadState?>(nil)
+    var options = PutOptions(createOnly: true)
+    options.began = { state in begun.withLock { $0 = state } }
+    #expect(throws: StoreError.self) { try store.put("large", Self.large, options) }
+    options.resume = begun.withLock { $0 }
+    let before = client.sent.count
+    let error = #expect(throws: StoreError.self) { try store.put("large", Self.large, options) }
+    #expect(error?.kind == .exists)
+    #expect(
+      Array(client.methods[before...]) == ["GET", "HEAD", "POST", "PUT", "PUT", "PUT", "PUT", "POST", "DELETE"])
+    guard case .bytes(let bytes) = Self.large.source else { return }
+    #expect(try store.get("large") == bytes)
   }
 
   @Test func anAbandonedUploadLeavesNothing() throws {

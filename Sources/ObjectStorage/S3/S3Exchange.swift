@@ -67,6 +67,8 @@ final class S3Exchange: Sendable {
       do throws(StoreError) {
         return try attempt(request, present, sink)
       } catch {
+        // The keys may have been replaced; the next request asks for them again.
+        if error.kind == .denied { credentials.invalidate(present) }
         let row = Self.row(error.kind)
         failures[row, default: 0] += 1
         // Without the optional headers it failed as well: they are not the reason.

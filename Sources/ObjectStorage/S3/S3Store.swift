@@ -46,7 +46,7 @@ package final class S3Store: ObjectStore {
     let path = try path(key)
     guard content.length <= settings.multipartThreshold else {
       let upload = MultipartUpload(exchange: exchange, key: key, path: path, content: content, options: options)
-      return try upload.run { () throws(StoreError) in try head(key) }
+      return try upload.run { () throws(StoreError) in try headIfAllowed(key) }
     }
     var request = S3Request(action: "cannot store \(key.printable)", method: .put, key: path)
     try request.setBody(content, 0..<content.length, md5: settings.sendsMD5, sha256: content.sha256)
@@ -91,6 +91,17 @@ package final class S3Store: ObjectStore {
       return ObjectInfo(key: key, size: size, modified: modified)
     } catch {
       guard error.kind == .missing else { throw error }
+      return nil
+    }
+  }
+
+  /// Credentials that can only put may not look; the object then counts as missing. A put creates an
+  /// object only if its name is free, so nothing is lost by another upload.
+  private func headIfAllowed(_ key: String) throws(StoreError) -> ObjectInfo? {
+    do throws(StoreError) {
+      return try head(key)
+    } catch {
+      guard error.kind == .denied else { throw error }
       return nil
     }
   }

@@ -170,18 +170,17 @@ struct RemoteAccess {
     let environment = ProcessEnvironment.current.foreign
     connection.surroundings = CredentialSurroundings(environment: environment, home: environment["HOME"] ?? "/")
     connection.version = holdfastVersion
-    connection.uploads.attempts = 4
     // A wrong table of targets must not prevent a restore from a URL.
     let configured = (try? selection.targets()) ?? []
     let targets = try remote.from.map { address in
       if let target = configured.first(where: { $0.name == address }) {
-        return BackupSource(address: target.address, store: target.connection.open(target.url, on: loop))
+        return BackupSource(address: target.address, store: target.connection.patient.open(target.url, on: loop))
       }
       do {
         let url = try StoreURL(address)
         // The URL of a configured target is reached as that target is.
         let target = configured.first { $0.isNamed(address) }
-        return BackupSource(address: address, store: (target?.connection ?? connection).open(url, on: loop))
+        return BackupSource(address: address, store: (target?.connection ?? connection).patient.open(url, on: loop))
       } catch let error as StoreError {
         throw HoldfastError(error, of: address)
       }
@@ -216,5 +215,15 @@ extension Target {
   fileprivate func isNamed(_ address: String) -> Bool {
     if name == address { return true }
     return (try? StoreURL(address)).map { TargetList.identity($0) == TargetList.identity(url) } ?? false
+  }
+}
+
+extension TargetConnection {
+  /// The same for a command, which asks a store again that is busy for a moment. The agent tries again
+  /// later.
+  fileprivate var patient: TargetConnection {
+    var connection = self
+    connection.uploads.attempts = 4
+    return connection
   }
 }
