@@ -83,15 +83,18 @@ extension FleetSimulation {
     settings.outage.map { $0.upperBound..<$0.upperBound + max(1, settings.spread) }
   }
 
-  /// Of a month of 30 such days: the puts, the looks at the next writer record before them, and one
-  /// list a day for the check.
+  /// Of a month of 30 such days: the puts, the looks at the next writer record and at archives of the
+  /// chain before them, and one list a day for the check.
   package var requestsOfMonth: RequestCount {
     let devices = Int64(max(0, settings.devices))
     let puts = Int64(putsOfDay) * 30 + devices * 30 / Int64(max(1, settings.fullEvery))
     // A look is good for all puts within its time.
     let putsOfLook = WriterPolicy.lookAge / max(1, settings.interval, settings.changeEvery) + 1
-    return RequestCount(puts: puts, gets: puts / putsOfLook, lists: devices * 30)
+    return RequestCount(puts: puts, gets: puts / putsOfLook * Self.readsOfLook, lists: devices * 30)
   }
+
+  /// The next writer record, and as many archives as ``ChainAudit`` asks for.
+  private static let readsOfLook: Int64 = 4
 
   /// At the end of a month: the kept fulls, and the changes of the month.
   package var storedBytes: Int64 {

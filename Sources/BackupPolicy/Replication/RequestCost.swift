@@ -36,7 +36,7 @@ package struct RequestCount: Hashable, Sendable {
 package struct UploadParts: Hashable, Sendable {
   /// Archives of at most this many bytes are one request.
   package var single: Int64 = 64 << 20
-  /// Bytes of a part.
+  /// Bytes of a part; more if the archive would have more than 1,000 parts.
   package var part: Int64 = 16 << 20
 
   package init() {}
@@ -44,6 +44,7 @@ package struct UploadParts: Hashable, Sendable {
   /// The requests of one put.
   package func requests(forBytes bytes: Int64) -> Int64 {
     guard bytes > single, part > 0 else { return 1 }
+    let part = max(part, (bytes - 1) / 1000 + 1)
     return 2 + (bytes - 1) / part + 1
   }
 }

@@ -13,6 +13,7 @@ struct RequestCostTests {
     #expect(parts.requests(forBytes: 64 << 20) == 1)
     #expect(parts.requests(forBytes: (64 << 20) + 1) == 7)
     #expect(parts.requests(forBytes: 1 << 30) == 66)
+    #expect(parts.requests(forBytes: 100 << 30) == 1002)
   }
 
   @Test("A plan costs a request for each step, and a look at the next writer record")
