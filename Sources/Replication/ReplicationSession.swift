@@ -225,7 +225,10 @@ final class ReplicationSession {
   private func execute(
     _ plan: ReplicationPlan, _ facts: ShippingFacts, _ progress: Progress, _ outcome: inout ReplicationOutcome
   ) throws {
-    for name in plan.unread { try prove(name) }
+    for name in plan.unread {
+      try progress.check()
+      try prove(name)
+    }
     var planned = plan.puts.reduce(Int64(0)) { $0.addingClamped($1.bytes) }
     for step in plan.steps {
       try progress.check()
@@ -256,17 +259,15 @@ final class ReplicationSession {
     }
   }
 
-  /// Reads the header of a full that rules may remove. One that the store does not deliver, because it
-  /// was moved to an archive class or is not ours to read, stays as it is.
+  /// Reads the header of an archive whose backup rules may remove. One that the store does not deliver,
+  /// because it was moved to an archive class or is not ours to read, stays as it is.
   private func prove(_ name: RemoteName) throws {
-    let problem: String
     do {
       if try proof.prove(name) { return }
-      problem = "an archive with the name of \(name.id) is not a backup of this repository"
+      contents.recordForged(name)
     } catch let error as StoreError where error.isRefusal {
-      problem = "the archive of \(name.id) cannot be read, and stays: \(error.message)"
+      contents.recordRefused(name, error)
     }
-    contents.report(name, problem)
   }
 
   /// Claims the target before the first write, and looks whether another machine did after it.

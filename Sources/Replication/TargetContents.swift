@@ -14,6 +14,10 @@ final class TargetContents {
   private var audited: Set<RemoteName> = []
   /// The archives about which a warning was logged.
   private var reported: Set<RemoteName> = []
+  /// The archives whose headers prove nothing.
+  private var forged: Set<RemoteName> = []
+  /// The archives that the store has not delivered since the last list.
+  private var refused: Set<RemoteName> = []
   /// Known archives that the last list lacked.
   private(set) var gone: [RemoteName] = []
   /// Objects that are not what their names say.
@@ -34,7 +38,7 @@ final class TargetContents {
       // An object of another size than its name tells is cut off: it does not count.
       if name.bytes == info.size { listed.append(name) } else { cutOff.insert(name) }
     }
-    (present, damagedHere) = (listed, [])
+    (present, damagedHere, refused) = (listed, [], [])
     damaged = damaged.intersection(listed).union(cutOff)
     listed.removeAll { damaged.contains($0) }
     let recent = try forgetLost(Set(listed), now)
@@ -78,6 +82,7 @@ final class TargetContents {
   /// Adds what is known to the facts for a plan.
   func complete(_ facts: inout ReplicationFacts, at now: Timestamp) {
     (facts.gone, facts.damaged, facts.damagedHere) = (gone, damaged, damagedHere)
+    facts.unprovable = forged.union(refused)
     for name in damaged { facts.inventory.remove(name, at: now) }
   }
 
@@ -87,7 +92,10 @@ final class TargetContents {
   }
 
   /// The object was put again, or removed.
-  func recordReplacement(of name: RemoteName) { damaged.remove(name) }
+  func recordReplacement(of name: RemoteName) {
+    damaged.remove(name)
+    forged.remove(name)
+  }
 
   /// The archive of a backup in the repository is damaged.
   func recordDamageHere(to id: PointID) {
@@ -95,8 +103,20 @@ final class TargetContents {
     warn("\(id) is not sent, because its archive here is damaged", hint: "holdfast verify \(id)")
   }
 
-  /// A full whose header cannot be read, or is not of this repository. Each is reported once.
-  func report(_ name: RemoteName, _ problem: String) {
+  /// Its header was read, and is not of this repository. It is not read again.
+  func recordForged(_ name: RemoteName) {
+    forged.insert(name)
+    report(name, "an archive with the name of \(name.id) is not a backup of this repository")
+  }
+
+  /// The store does not deliver its header. It is read again after the next list.
+  func recordRefused(_ name: RemoteName, _ error: StoreError) {
+    refused.insert(name)
+    report(name, "the archive of \(name.id) cannot be read, and stays: \(error.message)")
+  }
+
+  /// Each archive is reported once.
+  private func report(_ name: RemoteName, _ problem: String) {
     if reported.insert(name).inserted { warn(problem, hint: "holdfast targets check \(self.name)") }
   }
 

@@ -147,6 +147,26 @@ struct ReplicatorTests {
     #expect(outcome.put.count == 1 && outcome.requests.lists == 1, "\(outcome)")
   }
 
+  @Test("An archive that nothing proves is read once, and rules remove neither it nor others because of it")
+  func forgedName() throws {
+    let bed = try ReplicationBed(retention: RetentionPolicy(keepLast: 1))
+    _ = try bed.bed.engine().create(CreateRequest())
+    _ = try bed.replicator().run()
+    let full = try #require(bed.archives().first)
+    let forged = try #require(
+      RemoteName(
+        chain: full.chain, sequence: full.sequence + 1, parent: full.sequence, epoch: full.epoch, bytes: 9, hash: 7,
+        archive: ArchiveName("backup_20240101_000000.pages.gz.enc")!))
+    let key = try #require(bed.store.listAll(ListQuery()).objects.map(\.key).first { $0.hasSuffix(full.text) })
+    try bed.store.put(
+      String(key.dropLast(full.text.count)) + forged.text, ObjectContent([UInt8](repeating: 1, count: 9)))
+    let replicator = bed.replicator()
+    #expect(try replicator.run().plan.unread == [forged])
+    let again = try replicator.run()
+    #expect(again.plan.unread.isEmpty && again.requests.gets == 0 && again.removed.isEmpty, "\(again)")
+    #expect(try Set(bed.archives()) == [full, forged])
+  }
+
   @Test("After an outage the target is listed once, because objects may be gone")
   func listAfterOutage() throws {
     let bed = try ReplicationBed()

@@ -112,8 +112,8 @@ struct ReplicationLook {
     family = PointFamily(union.map(\.id), parents: union.map(\.parent), areOlder: true)
   }
 
-  /// The facts about the backups in the target. A full whose header was not read may be anything,
-  /// so it stays as if it were pinned, and does not count.
+  /// The facts about the backups in the target. One that nothing proves may be anything, and anyone who
+  /// can write names could use it to push out the real ones: it stays, and rules do not count it.
   private func remoteFacts() -> [PointID: Point] {
     var remote: [PointID: Point] = [:]
     let archives = facts.inventory.archives.values.sorted {
@@ -123,7 +123,7 @@ struct ReplicationLook {
       var point = archive.point
       if !archive.isProved {
         if remote[archive.name.id] != nil { continue }
-        if archive.name.parent == nil { point.pinned = true }
+        if local[archive.name.id] == nil { point.status = .unauthenticated }
       }
       remote[archive.name.id] = point
     }
@@ -137,6 +137,7 @@ struct ReplicationLook {
     refused = decision.refused
     for verdict in decision.keep { kept[verdict.id] = verdict.reasons }
     for verdict in decision.remove { removed[verdict.id] = verdict.reasons }
+    keepUnprovedChains()
     let latest = [
       union.indices.last { union[$0].id == newest },
       union.indices.last { union[$0].isTrusted },
@@ -148,6 +149,16 @@ struct ReplicationLook {
         kept[union[current].id] = [current == position ? "the newest backup" : "needed by the newest backup"]
         next = family.parent[current]
       }
+    }
+  }
+
+  /// A rule may name a backup that nothing proves yet, and then its whole chain stays.
+  private mutating func keepUnprovedChains() {
+    let unproved = union.indices.filter { !union[$0].isAuthenticated && local[union[$0].id] == nil }
+    let chains = Set(unproved.map { family.top[$0] })
+    for position in union.indices where chains.contains(family.top[position]) && union[position].status != .failed {
+      let id = union[position].id
+      if kept[id] == nil { kept[id] = ["a backup of its chain is not proved yet"] }
     }
   }
 

@@ -53,7 +53,8 @@ package struct ReplicationPlan: Hashable, Sendable {
   package var broken: [PointID] = []
   /// The backups whose archives were there and are gone, and that the target should have.
   package var gone: [PointID] = []
-  /// Fulls in the target whose headers must be read before rules may remove them.
+  /// Archives in the target whose headers must be read before rules may remove their backups: at most
+  /// ``mostUnread``.
   package var unread: [RemoteName] = []
   /// Archives in the target that do not count, because a later writer did not know them.
   package var superseded: [RemoteName] = []
@@ -66,6 +67,10 @@ package struct ReplicationPlan: Hashable, Sendable {
   package var head: ReplicationHead?
 
   package init() {}
+
+  /// A list after the loss of all memory may show thousands of archives, and the next upload must not wait
+  /// for all of them.
+  static let mostUnread = 200
 
   package var puts: [ReplicationPut] { steps.compactMap { if case .put(let put) = $0 { put } else { nil } } }
   package var removals: [RemoteName] {

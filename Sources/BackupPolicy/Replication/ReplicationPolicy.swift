@@ -13,6 +13,7 @@
 ///   here stays there until its chain is removed.
 /// - Only the target's rules remove. What is deleted here, by whatever cause, stays there.
 /// - Nothing is removed before all that is owed is there.
+/// - A backup there of which nothing but the name is known is neither counted nor removed.
 /// - After a take-over the first archive is a full, so that nothing of ours needs an archive that
 ///   another machine may still remove. Older backups are not sent.
 package struct ReplicationPolicy: Hashable, Sendable {

@@ -263,12 +263,27 @@ struct ReplicationSteps {
     plan.damaged = look.facts.damaged.sorted()
     plan.blocked = points.map(\.id).filter { look.blocked.contains($0) && !look.view.isComplete($0) }
     plan.refused = look.refused
-    for (id, _) in look.view.members where look.local[id] == nil {
-      let names = look.view.edges(of: id).filter { !$0.isProved }.compactMap(\.name)
-      plan.unread += names.filter { $0.parent == nil }
-    }
+    plan.unread = unread()
     plan.missing = missingBackups()
     plan.head = head()
+  }
+
+  /// The archives to read, the oldest first: rules remove no backup that nothing proves. A later plan has
+  /// the others.
+  private func unread() -> [RemoteName] {
+    let mayRemove = target.removes && !target.retention.rules.isEmpty
+    var unread: [RemoteName] = []
+    for (id, _) in look.view.members where look.local[id] == nil {
+      for name in look.view.edges(of: id).filter({ !$0.isProved }).compactMap(\.name) {
+        // Without encryption nothing proves anything.
+        guard name.archive.encrypted, name.parent == nil || mayRemove, !look.facts.unprovable.contains(name) else {
+          continue
+        }
+        unread.append(name)
+        if unread.count == ReplicationPlan.mostUnread { return unread }
+      }
+    }
+    return unread
   }
 
   private func head() -> ReplicationHead? {

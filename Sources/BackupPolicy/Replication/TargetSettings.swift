@@ -65,6 +65,9 @@ package struct ReplicationFacts: Hashable, Sendable {
   package var takenOverAt: Int64?
   /// Objects in the target that are not what their names say; the inventory does not have them.
   package var damaged: Set<RemoteName> = []
+  /// Archives in the target whose headers were read and prove nothing, or could not be read: they are not
+  /// read again for now.
+  package var unprovable: Set<RemoteName> = []
   /// The backups whose archives in the repository are damaged: they are not sent.
   package var damagedHere: Set<PointID> = []
   /// Wall time.

@@ -206,6 +206,55 @@ struct ReplicationPolicyTests {
     #expect(history.plan.removals.map(\.sequence) == [0])
   }
 
+  @Test("A tagged incremental that only a list shows stays, and its header is read for the rules")
+  func unreadTags() {
+    var history = Self.history(changes: 0) {
+      $0.retention = RetentionPolicy(keepLast: 1)
+      $0.retention.rules.keepTags = [["release"]]
+    }
+    history.add(.change, after: 60) { $0.point.tags = ["release"] }
+    #expect(history.sync() == nil)
+    history.add(.scheduled, after: 86400, full: true)
+    #expect(history.sync() == nil)
+    history.delete(history.points[0].id)
+    #expect(history.plan.steps.isEmpty && history.plan.unread.isEmpty)
+    history.loseInventory()
+    #expect(history.plan.removals.isEmpty)
+    #expect(history.plan.unread.map(\.sequence) == [0, 1])
+    history.readHeads()
+    #expect(history.plan.removals.isEmpty && history.plan.unread.isEmpty)
+  }
+
+  @Test("Names that nothing proves push out no backup, and some are read in each run, each once")
+  func forgedNames() {
+    var history = Self.history(changes: 0) { $0.retention.rules.keepDaily = 3 }
+    for _ in 0..<2 { history.add(.scheduled, after: 86400, full: true) }
+    #expect(history.sync() == nil)
+    let forged = Self.forged(450, on: history.points[2], now: history.now)
+    var facts = history.facts
+    facts.inventory.reconcile(Array(facts.inventory.archives.keys) + forged, now: facts.time)
+    for part in [0..<200, 200..<400, 400..<450] {
+      let plan = history.policy.plan(facts)
+      #expect(plan.removals.isEmpty)
+      #expect(plan.unread == Array(forged[part]))
+      facts.unprovable.formUnion(plan.unread)
+    }
+    let plan = history.policy.plan(facts)
+    #expect(plan.removals.isEmpty && plan.unread.isEmpty)
+  }
+
+  /// Names of incrementals on a full, each of another day: anyone who can write to the target can write them.
+  private static func forged(_ count: Int64, on full: Point, now: Timestamp) -> [RemoteName] {
+    (1...count).compactMap { day in
+      let archive = ArchiveName(
+        id: PointID(at: now.adding(seconds: day * 86400)), content: .pages, compressed: true, encrypted: true)
+      let sequence = full.sequence ?? 0
+      return RemoteName(
+        chain: sequence, sequence: sequence + day, parent: sequence, epoch: 0, bytes: 100, hash: UInt64(day),
+        archive: archive)
+    }
+  }
+
   @Test("A backup that failed here keeps its copy there")
   func damaged() {
     var history = Self.history(changes: 0) { $0.retention = RetentionPolicy(keepLast: 5) }

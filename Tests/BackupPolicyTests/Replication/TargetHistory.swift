@@ -68,7 +68,7 @@ struct TargetHistory {
     inventory.reconcile(Array(objects.keys), now: now)
   }
 
-  /// Headers of fulls are read, if the plan asks for that.
+  /// Headers are read, if the plan asks for that.
   mutating func readHeads() {
     for name in plan.unread { inventory.prove(name, objects[name]!) }
   }
