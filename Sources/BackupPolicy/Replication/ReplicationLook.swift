@@ -12,6 +12,9 @@ struct ReplicationLook {
   private(set) var chains: [Int64] = []
   /// The backups that cannot be sent, because their archives here, or those that they need, are damaged.
   private(set) var blocked: Set<PointID> = []
+  /// The backups that cannot be sent now, because the machine does not show their archives, or those that
+  /// they need.
+  private(set) var hidden: Set<PointID> = []
   /// All backups, here and there, the oldest first. Known facts of the repository win.
   private(set) var union: [Point] = []
   private var family = PointFamily([])
@@ -57,9 +60,12 @@ struct ReplicationLook {
       let (obstacle, chain) = obstacle(of: point, at: position)
       obstacles.append(obstacle)
       chains.append(chain)
-      if obstacle != nil, facts.damagedHere.contains(point.id) || point.parent.map(blocked.contains) ?? false {
-        blocked.insert(point.id)
-      }
+      guard obstacle != nil else { continue }
+      let parent = point.parent
+      if facts.damagedHere.contains(point.id) || parent.map(blocked.contains) ?? false { blocked.insert(point.id) }
+      // After a take-over, older backups are never sent.
+      guard point.sequence ?? .max > facts.takenOverAt ?? .min else { continue }
+      if point.isUnreadable || parent.map(hidden.contains) ?? false { hidden.insert(point.id) }
     }
   }
 

@@ -39,7 +39,7 @@ package struct ReplicationPlan: Hashable, Sendable {
   /// Of these, the ones that rules of the target name, with the rules' reasons.
   package var named: [PointID: [String]] = [:]
   /// The backups whose content the target does not have: those that are owed, and those that are
-  /// newer than the newest one there. In repository order.
+  /// newer than the newest one there, also if they cannot be sent now. In repository order.
   package var missing: [MissingBackup] = []
   /// The backups that are not sent, and why not.
   package var skipped: [RetentionVerdict] = []

@@ -295,17 +295,24 @@ struct ReplicationSteps {
 
   /// With a wrong key, no backup can be told from a forged one, and none is sent.
   private func isAwaited(_ point: Point) -> Bool {
-    look.isSendable(point.id) || look.blocked.contains(point.id)
+    look.isSendable(point.id) || look.blocked.contains(point.id) || look.hidden.contains(point.id)
       || (look.facts.keyProblem != nil && point.status == .unauthenticated)
   }
 
   private func missingBackups() -> [MissingBackup] {
     // A backup of another machine with the same number is not ours.
-    let newest = look.view.members.last { look.view.isComplete($0.id) && look.local[$0.id] != nil }?.sequence ?? -1
+    let last = look.view.members.last { look.view.isComplete($0.id) && look.local[$0.id] != nil }
+    let (newest, time) = (last?.sequence ?? -1, last.flatMap { look.point($0.id)?.created })
     return points.compactMap { point in
-      let (sequence, isOwed) = (point.sequence ?? -1, wanted.contains(point.id))
+      let isOwed = wanted.contains(point.id)
+      // If the number cannot be read either, the time tells whether a newer backup is there.
+      let isHidden = point.sequence == nil && point.isUnreadable && !isListed(point.id)
+      let isNewer = isHidden && point.created >= time ?? point.created
+      let sequence = point.sequence ?? (isNewer ? .max : -1)
       guard isOwed || isAwaited(point) && sequence > newest else { return nil }
       return MissingBackup(point.id, sequence: sequence, created: point.created, isOwed: isOwed)
     }
   }
+
+  private func isListed(_ id: PointID) -> Bool { look.facts.inventory.archives.keys.contains { $0.id == id } }
 }

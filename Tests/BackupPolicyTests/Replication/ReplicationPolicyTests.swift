@@ -255,6 +255,55 @@ struct ReplicationPolicyTests {
     }
   }
 
+  @Test("Backups whose archives cannot be read now, and those that need them, are unsent, with the reason")
+  func unreadable() {
+    var history = Self.history(changes: 0) { $0.interval = 0 }
+    #expect(history.sync() == nil)
+    for _ in 0..<2 { history.add(.change, after: 1) }
+    let points = history.points
+    let plan = Self.plan(history, unreadable: 1)
+    #expect(plan.puts.isEmpty)
+    #expect(plan.unsent == UnsentBackups(count: 2, oldest: points[1].id, since: points[1].created))
+    #expect(
+      plan.skipped.map(\.reasons) == [
+        ["its archive cannot be read now"], ["it needs \(points[1].id), which cannot be sent"],
+      ])
+    guard case .behind = LagPolicy().decide(plan.unsent, now: history.now.adding(seconds: 3600)) else {
+      Issue.record("the target is not behind")
+      return
+    }
+    // Those that are there are not missing.
+    #expect(history.sync() == nil)
+    for place in points.indices { #expect(Self.plan(history, unreadable: place).unsent == nil) }
+  }
+
+  @Test("A backup that cannot be read now is not missing once a newer one is there, also if its number is unknown")
+  func unreadableOlder() {
+    var history = Self.history(changes: 1)
+    #expect(history.sync() == nil)
+    let near = history.add(.change, after: 1)
+    #expect(Self.plan(history, unreadable: 2).unsent?.oldest == near)
+    #expect(Self.plan(history, unreadable: 2, isNumberKnown: false).unsent?.oldest == near)
+    #expect(Self.plan(history, unreadable: 1, isNumberKnown: false).unsent?.oldest == near)
+    history.add(.scheduled, after: 5, full: true)
+    history.now = history.now.adding(seconds: 60)
+    #expect(history.sync() == nil)
+    #expect(history.plan.owed.isEmpty && !history.complete.contains(near))
+    for isNumberKnown in [true, false] {
+      #expect(Self.plan(history, unreadable: 2, isNumberKnown: isNumberKnown).unsent == nil)
+    }
+  }
+
+  /// The plan while the machine does not show an archive.
+  private static func plan(
+    _ history: TargetHistory, unreadable place: Int, isNumberKnown: Bool = true
+  ) -> ReplicationPlan {
+    var facts = history.facts
+    (facts.points[place].isUnreadable, facts.points[place].status) = (true, .failed)
+    if !isNumberKnown { facts.points[place].sequence = nil }
+    return history.policy.plan(facts)
+  }
+
   @Test("A backup that failed here keeps its copy there")
   func damaged() {
     var history = Self.history(changes: 0) { $0.retention = RetentionPolicy(keepLast: 5) }
