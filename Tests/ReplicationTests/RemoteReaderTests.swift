@@ -294,6 +294,57 @@ struct RemoteReaderTests {
     #expect(alone.warnings == ["1 other repository does not open with this key and is left out"])
   }
 
+  @Test("A repository whose newest backup is forged, damaged or incomplete is not passed over for another one")
+  func disguisedRepository() throws {
+    let changes: [(ReaderBed) throws -> Void] = [
+      { try $0.target.put(Self.garbage, at: Self.forged.text) },
+      { bed in
+        let newest = try #require(bed.target.names[bed.ids[3]])
+        let lie = try #require(
+          RemoteName(
+            chain: newest.chain, sequence: 9, parent: newest.parent, epoch: 1, bytes: newest.bytes, hash: newest.hash,
+            archive: ArchiveName("backup_20240101_000000.pages.gz.enc")!))
+        try bed.target.put(SystemFileOperations().contents(bed.target.path(bed.ids[3])) ?? [], at: lie.text)
+      },
+      { try $0.target.remove($0.ids[0]) },
+    ]
+    for (number, change) in changes.enumerated() {
+      let (bed, other) = (try ReaderBed(), try ReaderBed())
+      try Shell.run("cp", ["-r", "\(other.target.folder)/\(other.target.repositoryID)", bed.target.folder])
+        .requireSuccess()
+      try change(bed)
+      let error = try failure(.refused) { _ = try bed.reader().choose(.latest) }
+      #expect(error.message.hasPrefix("nas holds 2 repositories: "), "\(number): \(error)")
+      for id in [bed.target.repositoryID, other.target.repositoryID] {
+        #expect(error.message.contains("\(id) ("), "\(number): \(error)")
+      }
+      let reader = try bed.reader { $0.repository = other.target.repositoryID }
+      #expect(try reader.choose(.latest).backup.id == other.ids[3])
+    }
+  }
+
+  @Test("Of many repositories only some are examined, and none of the others is said to have another key")
+  func manyRepositories() throws {
+    let bed = try ReaderBed()
+    for number in 10..<31 {
+      let id = String(repeating: "f", count: 30) + "\(number)"
+      let path = "\(bed.target.folder)/\(id)/\(Self.forged.text)"
+      let end = try #require(path.lastIndex(of: "/"))
+      try SystemFileOperations().makeFolders(String(path[..<end]))
+      try SystemFileOperations().replace(path, with: Self.garbage, durable: false)
+    }
+    let error = try failure(.refused) { _ = try bed.reader().choose(.latest) }
+    #expect(error.message.hasPrefix("nas holds 22 repositories: \(bed.target.repositoryID) ("), "\(error)")
+    #expect(error.message.contains("ff30 (not examined)"), "\(error)")
+    #expect(error.message.hasSuffix(", 19 that do not open with this key"), "\(error)")
+  }
+
+  /// The name of a full that anyone could have written.
+  private static let forged = RemoteName(
+    chain: 99, sequence: 99, parent: nil, epoch: 1, bytes: 5, hash: 0,
+    archive: ArchiveName("backup_20240101_000000.db.gz.enc")!)!
+  private static let garbage: [UInt8] = [1, 2, 3, 4, 5]
+
   @Test("A damaged archive is fetched from another target, and a target that fails is left out")
   func failover() throws {
     let bed = try ReaderBed()
