@@ -59,6 +59,8 @@ package final class RemoteReader {
   private static let largestProbe: Int64 = 1 << 20
   /// Anyone can write names: at so many places the header of one archive is read.
   private static let mostHeads = 8
+  /// And of so many backups besides the chosen one.
+  private static let mostWitnesses = 8
 
   /// - Parameter environment: of this host.
   package init(
@@ -270,13 +272,36 @@ package final class RemoteReader {
   // MARK: Witnesses
 
   /// The warning if this host stored newer backups than the target has; nil if not.
-  func rollbackWarning(_ repository: RemoteRepository) -> String? {
+  ///
+  /// - Parameter chosen: the newest backup that the key proves, or any other one that it proves.
+  func rollbackWarning(_ chosen: RemoteBackup, in repository: RemoteRepository) -> String? {
     let states = HostStateStore(folder: environment.stateFolder, files: environment.files)
-    guard let known = (try? states.newestSequence(ofRepository: repository.id)) ?? nil else { return nil }
-    let newest = repository.contents.backups.first?.sequence ?? 0
-    guard newest < Int64(clamping: known) else { return nil }
+    guard let stored = (try? states.newestSequence(ofRepository: repository.id)) ?? nil else { return nil }
+    let known = Int64(clamping: stored)
+    let newest = newestProved(besides: chosen, upTo: known, in: repository)
+    guard newest < known else { return nil }
     return
       "this host stored number \(known), and the newest there is number \(newest): newer ones were not copied, were removed, or are withheld"
+  }
+
+  /// The newest number in the target that a header proves: anyone can write a name with a large number. The
+  /// newest backup of this host may be one that is never chosen, so a few heads are read for it.
+  ///
+  /// - Parameter known: the newest number that this host stored; a larger one is not looked for.
+  private func newestProved(
+    besides chosen: RemoteBackup, upTo known: Int64, in repository: RemoteRepository
+  ) -> Int64 {
+    guard chosen.sequence < known else { return chosen.sequence }
+    let newer = repository.contents.backups.filter { $0.sequence > chosen.sequence && !$0.isSuperseded }
+    let proved = newer.first { verdicts[$0.name]?.isUsable == true }?.sequence ?? chosen.sequence
+    guard proved < known else { return proved }
+    var unread = Self.mostWitnesses
+    for backup in newer where backup.sequence > proved && backup.sequence <= known && verdicts[backup.name] == nil {
+      guard unread > 0, let verdict = try? verdict(backup, in: repository, headOnly: true) else { break }
+      if verdict.isUsable { return backup.sequence }
+      unread -= 1
+    }
+    return proved
   }
 
   // MARK: Damage
@@ -313,5 +338,6 @@ enum RemoteVerdict: Sendable {
   case unproved(HoldfastError)
   case damaged(LostArchive)
 
+  var isUsable: Bool { if case .usable = self { true } else { false } }
   var isUnproved: Bool { if case .unproved = self { true } else { false } }
 }

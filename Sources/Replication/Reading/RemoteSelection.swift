@@ -59,7 +59,7 @@ struct RemoteSelection {
       return RemoteChoice(
         backup: backup, byTime: byTime, metadata: metadata,
         warnings: (byTime?.warnings ?? skipped(before: backup))
-          + (byTime == nil ? reader.rollbackWarning(repository).map { [$0] } ?? [] : []))
+          + (byTime == nil ? reader.rollbackWarning(backup, in: repository).map { [$0] } ?? [] : []))
     }
     return nil
   }
@@ -85,11 +85,12 @@ struct RemoteSelection {
   private static let safety = "it is a safety backup"
 
   private func skipped(before chosen: RemoteBackup) -> [String] {
-    let newer = repository.contents.backups.prefix { $0.id != chosen.id }.filter {
-      obstacle(to: $0) != Self.safety && $0.kind != .raw
+    let newer = repository.contents.backups.prefix { $0.id != chosen.id }.filter { $0.kind != .raw }
+    let skipped: [String] = newer.compactMap { backup in
+      guard let reason = obstacle(to: backup), reason != Self.safety else { return nil }
+      return "\(backup.id) is newer and was skipped: \(reason)"
     }
-    let shown = newer.prefix(3).map { "\($0.id) is newer and was skipped: \(obstacle(to: $0) ?? "")" }
-    return shown + (newer.count > 3 ? ["\(newer.count - 3) more backups were skipped"] : [])
+    return Array(skipped.prefix(3)) + (skipped.count > 3 ? ["\(skipped.count - 3) more backups were skipped"] : [])
   }
 
   private func obstacle(to backup: RemoteBackup) -> String? {
