@@ -58,11 +58,12 @@ extension ObjectStore {
     try get(key, range: range, into: .memory(limit: limit)).bytes
   }
 
-  /// All pages of a query in one. Throws `malformed` if the store goes on for ever with the same
-  /// page.
-  package func listAll(_ query: ListQuery) throws(StoreError) -> ListPage {
+  /// All pages of a query in one.
+  ///
+  /// - Throws: as ``forEachPage(_:most:_:)``.
+  package func listAll(_ query: ListQuery, most: Int = ListQuery.mostNames) throws(StoreError) -> ListPage {
     var all = ListPage(objects: [], folders: [], next: nil)
-    try forEachPage(query) { page throws(StoreError) in
+    try forEachPage(query, most: most) { page throws(StoreError) in
       all.objects += page.objects
       all.folders += page.folders
     }
@@ -71,14 +72,19 @@ extension ObjectStore {
 
   /// Lists page by page.
   ///
-  /// - Throws: `malformed` if the pages have no end, and the errors of `list`.
+  /// - Parameter most: names in all pages. The callers keep them in memory, and a store could go on for ever.
+  /// - Throws: `malformed` if the pages have no end or too many names, and the errors of `list`.
   package func forEachPage(
-    _ query: ListQuery, _ body: (ListPage) throws(StoreError) -> Void
+    _ query: ListQuery, most: Int = ListQuery.mostNames, _ body: (ListPage) throws(StoreError) -> Void
   ) throws(StoreError) {
     var query: ListQuery? = query
-    var (last, standstills) = ("", 0)
+    var (last, standstills, count) = ("", 0, 0)
     while let asked = query {
       let page = try list(asked)
+      count += page.objects.count + page.folders.count
+      guard count <= most else {
+        throw StoreError(.malformed, "a list has more than \(most) names: no repository has so many objects")
+      }
       try body(page)
       // Empty pages are allowed, moto repeats folders in the old form of lists, and some stores do not
       // sort; but a list that ends goes on to later names.
@@ -187,6 +193,9 @@ package struct ListQuery: Sendable, Hashable {
   package init(prefix: String = "", startAfter: String? = nil, groupsFolders: Bool = false, pageSize: Int = 1000) {
     (self.prefix, self.startAfter, self.groupsFolders, self.pageSize) = (prefix, startAfter, groupsFolders, pageSize)
   }
+
+  /// Far more than the archives of any repository.
+  package static let mostNames = 5_000_000
 }
 
 package struct ListPage: Sendable, Hashable {

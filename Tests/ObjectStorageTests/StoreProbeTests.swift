@@ -146,6 +146,16 @@ import Transfer
     #expect(error?.kind == .malformed)
   }
 
+  @Test("A list with more names than its limit ends as an error")
+  func longList() throws {
+    let folder = try TemporaryFolder()
+    let store = FolderStore(folder.path)
+    for number in 1...5 { try store.put("name-\(number)", ObjectContent([1])) }
+    #expect(try store.listAll(ListQuery(pageSize: 2), most: 5).objects.count == 5)
+    let error = #expect(throws: StoreError.self) { try store.listAll(ListQuery(pageSize: 2), most: 4) }
+    #expect(error?.kind == .malformed && error?.message.contains("more than 4 names") == true)
+  }
+
   @Test("If a store vanishes, the probe fails and does not judge")
   func unreachable() throws {
     let folder = try TemporaryFolder()
