@@ -113,7 +113,8 @@ package struct Delivery: Sendable {
     } catch {
       throw DeliveryFailure(HoldfastError(.failed, error.message), mayPass: !error.isLasting)
     }
-    let body = String(decoding: response.body, as: UTF8.self).printable.shortened(toBytes: 200)
+    let text = RequestSecrets(of: request).removed(from: response.body)
+    let body = String(decoding: text, as: UTF8.self).printable.shortened(toBytes: 200)
     let answer = "\(response.status)\(body.isEmpty ? "" : " \(body)")"
     guard response.status / 100 != 2 else { return answer }
     let isRedirect = response.status / 100 == 3

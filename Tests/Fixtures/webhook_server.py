@@ -3,9 +3,9 @@
 usage: webhook_server.py [SECRET]
 
 The path decides: /ok, /slow (never answers), /dead (closes the connection), /redirect, /error (500), /gone (410),
-/flaky (500, then 200) and /twice (500, 500, then 200). It prints `port N`, `ready`, and for each request one line of
-JSON: the path, the headers, the body, and, with a SECRET, whether the library standardwebhooks verifies it and whether
-GitHub's signature is right.
+/flaky (500, then 200), /twice (500, 500, then 200) and /express (404, with the path in the answer). It prints
+`port N`, `ready`, and for each request one line of JSON: the path, the headers, the body, and, with a SECRET, whether
+the library standardwebhooks verifies it and whether GitHub's signature is right.
 """
 
 import hashlib, hmac, http.server, json, sys, threading, time
@@ -54,6 +54,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         if kind == "redirect":
             return self.answer(302, b"", {"Location": "/ok"})
+        if kind == "express":
+            page = f"<html>\n<pre>Cannot POST {self.path}</pre>\n</html>"
+            return self.answer(404, page.encode())
         if kind == "flaky" and not failures.setdefault(self.path, False):
             failures[self.path] = True
             return self.answer(500, b"later")

@@ -55,6 +55,7 @@ struct WebTests {
     #expect(redirect.message.contains("answers 302") && redirect.hint?.contains("redirects are not followed") == true)
     #expect(try refusal("dead").message.contains("closed the connection"))
     #expect(try receiver.requests.map(\.path).prefix(4) == ["/error/s3cret", "/gone", "/redirect", "/dead"])
+    #expect(try refusal("express/s3cret").message.hasSuffix("answers 404 <html>\\n<pre>Cannot POST …</pre>\\n</html>"))
     receiver.stop()
     #expect(try refusal("ok").message.contains("cannot connect to"))
   }
