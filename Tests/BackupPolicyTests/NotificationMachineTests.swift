@@ -235,6 +235,48 @@ struct NotificationFaultTests {
     #expect(run.line == "-" && run.messages[0].notice.over.isEmpty && !run.machine.isFailing)
   }
 
+  @Test("If a change failed and is over, the next message goes after 5 minutes, although an older alarm lasts")
+  func failureBesideAnAlarm() {
+    var run = NotificationRun()
+    run.begin("key")
+    run.wait(10)
+    run.isReachable = false
+    run.begin("corrupt", of: "blog")
+    run.wait(2)
+    #expect(run.machine.isFailing)
+    run.end("corrupt", of: "blog")
+    run.isReachable = true
+    run.wait(60)
+    #expect(run.line == "ac" && run.minutes == [0.5, 15.5] && !run.machine.isFailing)
+    let present = run.messages[1].notice
+    #expect(present.open.map(\.key.kind) == ["key"] && present.new.isEmpty && present.over.isEmpty)
+    run.wait(1440)
+    #expect(run.line == "acr")
+  }
+
+  @Test("The same if the older alarm comes and goes, so that its end is not reported for an hour")
+  func failureBesideAFlappingAlarm() {
+    var run = NotificationRun()
+    for _ in 0..<6 {
+      run.begin("disk_full")
+      run.wait(2)
+      run.end("disk_full")
+      run.wait(100)
+    }
+    run.begin("disk_full")
+    run.wait(10)
+    run.isReachable = false
+    run.begin("corrupt", of: "blog")
+    run.wait(1)
+    run.end("corrupt", of: "blog")
+    run.end("disk_full")
+    run.isReachable = true
+    run.wait(20)
+    #expect(run.line == "a-a-a-a-a-a-ac" && !run.machine.isFailing)
+    run.wait(60)
+    #expect(run.line == "a-a-a-a-a-a-ac-" && run.messages.last?.notice.over.map(\.key.kind) == ["disk_full"])
+  }
+
   @Test("A dead receiver is tried after 5, 10, 20 … minutes, at most each hour")
   func pauses() {
     var run = NotificationRun()

@@ -33,7 +33,7 @@ package struct Notice: Hashable, Sendable {
   package enum Kind: String, Hashable, Sendable, CaseIterable {
     /// The first message of an incident.
     case alarm
-    /// Alarms began or ended, and some last.
+    /// Alarms began or ended, and some last; or a message before this one failed, and some last.
     case change
     /// Alarms last, and nothing has changed since the last message.
     case reminder

@@ -230,17 +230,23 @@ extension NotificationMachine {
     let begins = watches.values.filter { !$0.isTold && $0.goneSince == nil }.map {
       $0.from.addingClamped(Self.gathering)
     }
-    guard !told.isEmpty else { return begins.min().map { Wanted(.alarm, $0) } ?? overdue }
-    let over = told.map(end)
-    let ends = over.compactMap { $0 }
-    if begins.isEmpty, ends.count == told.count { return ends.max().map { Wanted(.recovery, $0) } }
-    let next = (begins + ends).min()
-    return next.map { Wanted(.change, max($0, (sent.last ?? .min).addingClamped(Self.changeInterval))) }
+    guard !told.isEmpty else { return begins.min().map { Wanted(.alarm, $0) } ?? overdue(.recovery) }
+    let ends = told.compactMap(end)
+    guard begins.isEmpty else { return (begins + ends).min().map(spaced) }
+    // Alarms that last want no message for a day, and the ends of alarms that flap for hours.
+    let wanted = ends.count == told.count ? ends.max().map { Wanted(.recovery, $0) } : ends.min().map(spaced)
+    return [wanted, overdue(.change)].compactMap { $0 }.min { $0.time < $1.time }
   }
 
-  /// After a message that failed, receivers get the present state, even if nothing is wrong any more.
-  private var overdue: Wanted? {
-    if case .failed(let until) = state { Wanted(.recovery, until) } else { nil }
+  /// A change at this time, or later if another message has just been sent.
+  private func spaced(_ time: Int64) -> Wanted {
+    Wanted(.change, max(time, (sent.last ?? .min).addingClamped(Self.changeInterval)))
+  }
+
+  /// After a message that failed, receivers get the present state, even if nothing has changed since
+  /// the last one that was accepted.
+  private func overdue(_ kind: Notice.Kind) -> Wanted? {
+    if case .failed(let until) = state { Wanted(kind, until) } else { nil }
   }
 
   private var reminder: Wanted? {

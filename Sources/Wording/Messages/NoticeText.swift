@@ -149,7 +149,8 @@ private struct MessageWords {
 
   private var missed: [NoticeText.Entry] {
     guard notice.heldBack > 0 else {
-      guard notice.kind == .recovery, notice.over.isEmpty else { return [] }
+      let isUnchanged = notice.new.isEmpty && notice.over.isEmpty
+      guard isUnchanged, notice.kind == .recovery || notice.kind == .change else { return [] }
       return [NoticeText.Entry(tone: nil, text: "A message before this one could not be sent.")]
     }
     let changes = notice.heldBack == 1 ? "1 change was" : "\(notice.heldBack) changes were"
