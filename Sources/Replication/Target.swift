@@ -28,6 +28,9 @@ package struct Target: Sendable {
 }
 
 extension Target {
+  /// When the target counts as behind.
+  package var lag: LagPolicy { LagPolicy(maxLag: maxLag, interval: settings.interval) }
+
   /// The folder that must exist, because it may be the place of a disk; nil for a bucket.
   package var requiredFolder: String? {
     guard case .folder(let path) = url else { return nil }

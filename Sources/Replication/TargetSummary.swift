@@ -36,8 +36,7 @@ extension Replicator {
     (summary.listed, summary.put) = (memo.state.listed, memo.state.put)
     let plan = policy.plan(memo.facts(facts))
     (summary.unsent, summary.needsFull, summary.keyProblem) = (plan.unsent, plan.needsFull, facts.keyProblem)
-    summary.lag = LagPolicy(maxLag: target.maxLag, interval: target.settings.interval).decide(
-      plan.unsent, now: facts.now)
+    summary.lag = target.lag.decide(plan.unsent, now: facts.now)
     // Anyone who can write to the target can write a name with a larger number than any of ours.
     summary.newest =
       archives.filter { $0.name.sequence <= facts.newestSequence }

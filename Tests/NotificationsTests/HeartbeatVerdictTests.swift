@@ -6,7 +6,8 @@ import Wording
 
 @Suite("Whether a sign of life may be sent")
 struct HeartbeatVerdictTests {
-  private let limits = HeartbeatVerdict.Limits(exposure: 900, lags: ["s3": 900], drillAge: 86400)
+  private let limits = HeartbeatVerdict.Limits(
+    exposure: 900, lags: ["s3": LagPolicy(maxLag: 900, interval: 0)], drillAge: 86400)
 
   private func reasons(_ limits: HeartbeatVerdict.Limits? = nil, _ change: (inout StateFacts) -> Void) -> [String] {
     var facts = Messages.facts()
@@ -77,6 +78,20 @@ struct HeartbeatVerdictTests {
     var facts = Messages.facts()
     facts.alarms = [alarm(1)]
     #expect(HeartbeatVerdict([(facts, limits)], isPatient: false, at: Messages.now, in: .utc).reasons == ["shop: busy"])
+  }
+
+  @Test("A target with a long interval is behind as late as its alarm says")
+  func interval() throws {
+    let policy = LagPolicy(maxLag: 900, interval: 21_600_000)
+    let limits = HeartbeatVerdict.Limits(exposure: 900, lags: ["s3": policy])
+    #expect(reasons(limits) { $0.copies = [copy(since: 22_500)] } == [])
+    #expect(reasons(limits) { $0.copies = [copy(since: 22_501)] }.count == 1)
+    let id = try #require(PointID("backup_20261129_140001"))
+    for seconds: Int64 in [22_500, 22_501] {
+      let unsent = UnsentBackups(count: 2, oldest: id, since: ago(seconds))
+      let isLate = policy.decide(unsent, now: Messages.now) != .within(unsent)
+      #expect(isLate == (seconds > 22_500))
+    }
   }
 
   @Test("If the clock was set back, a change and an alarm with a time in the future count at once")

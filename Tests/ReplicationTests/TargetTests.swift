@@ -23,6 +23,14 @@ struct TargetTests {
     }
   }
 
+  @Test("It is behind if a backup is missing for max_lag and its interval")
+  func lag() throws {
+    var target = try Target(
+      name: "nas", address: "/mnt/nas", settings: TargetSettings(name: "nas", retention: RetentionPolicy()))
+    (target.maxLag, target.settings.interval) = (600, 3_600_000)
+    #expect(target.lag.patience == 4_200_000)
+  }
+
   @Test("Only the last folders of a path are made")
   func madeFolders() throws {
     let folder = try TemporaryFolder()

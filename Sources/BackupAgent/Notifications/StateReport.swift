@@ -57,7 +57,7 @@ extension HeartbeatVerdict.Limits {
   fileprivate init(_ database: AgentDatabase, at now: Timestamp) {
     self.init(
       exposure: max(Self.exposure, database.settings.triggers.maxDelay / 1000 * 2),
-      lags: Dictionary(database.targets.map { ($0.name, $0.maxLag) }, uniquingKeysWith: { first, _ in first }),
+      lags: Dictionary(database.targets.map { ($0.name, $0.lag) }, uniquingKeysWith: { first, _ in first }),
       drillAge: database.settings.drills.isActive ? database.settings.drills.age(at: now) : nil)
   }
 }

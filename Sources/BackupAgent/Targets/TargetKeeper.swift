@@ -41,11 +41,8 @@ final class TargetKeeper {
     (self.id, self.target, self.engine, self.shared) = (id, target, engine, shared)
     (self.alarms, self.logger) = (alarms, logger)
     record = TargetRecord(target)
-    let settings = target.settings
     machine = ShippingMachine(
-      ShippingMachine.Settings(
-        lag: LagPolicy(maxLag: target.maxLag, interval: settings.interval),
-        check: settings.access == .writeOnly ? 0 : target.check))
+      ShippingMachine.Settings(lag: target.lag, check: target.settings.access == .writeOnly ? 0 : target.check))
   }
 
   private var clock: LoopClock { shared.clock }

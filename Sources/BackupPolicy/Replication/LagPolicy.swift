@@ -35,6 +35,9 @@ package struct LagPolicy: Hashable, Sendable {
 
   /// The last millisecond, since the epoch, in which they are not late.
   func limit(of unsent: UnsentBackups) -> Int64 {
-    unsent.since.adding(seconds: maxLag).milliseconds.addingClamped(interval)
+    unsent.since.milliseconds.addingClamped(patience)
   }
+
+  /// How long a backup may be missing, in milliseconds.
+  package var patience: Int64 { maxLag.multipliedClamped(by: 1000).addingClamped(interval) }
 }

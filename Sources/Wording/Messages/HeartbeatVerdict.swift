@@ -3,16 +3,16 @@ import BackupPolicy
 /// Whether a sign of life may be sent: nothing is wrong, by the agent's own report and by a look at
 /// the files that does not rely on its events.
 package struct HeartbeatVerdict: Hashable, Sendable {
-  /// The configured limits of one database, in seconds.
+  /// The configured limits of one database; times are in seconds.
   package struct Limits: Hashable, Sendable {
     /// How long a change may be in no backup after the time at which its backup is planned.
     package var exposure: Int64
-    /// How long a backup may be missing in each target.
-    package var lags: [String: Int64]
+    /// When each target counts as behind.
+    package var lags: [String: LagPolicy]
     /// How long ago the last passed drill may be; nil if no drill is required.
     package var drillAge: Int64?
 
-    package init(exposure: Int64, lags: [String: Int64] = [:], drillAge: Int64? = nil) {
+    package init(exposure: Int64, lags: [String: LagPolicy] = [:], drillAge: Int64? = nil) {
       (self.exposure, self.lags, self.drillAge) = (exposure, lags, drillAge)
     }
   }
@@ -66,7 +66,8 @@ package struct HeartbeatVerdict: Hashable, Sendable {
   }
 
   private static func lag(_ copy: StateFacts.Copy, _ limits: Limits, _ times: Times) -> String? {
-    guard let limit = limits.lags[copy.name], let since = copy.unsentSince, times.hasLasted(limit * 1000, since: since)
+    guard let policy = limits.lags[copy.name], let since = copy.unsentSince,
+      times.hasLasted(policy.patience, since: since)
     else {
       return nil
     }
