@@ -202,6 +202,33 @@ struct DrillMachineTests {
     #expect(words.hasPrefix("no drill has passed since 2026-11-23T05:") && words.hasSuffix("more than 6 h ago"))
   }
 
+  @Test("A drill that is too old stays an alarm while the next one runs, until one has passed")
+  func tooOldWhileRunning() throws {
+    func at(_ text: String) -> Moment {
+      let wall = TriggerTimes.utc("2026-11-23 \(text)")
+      return Moment(wall: wall, monotonic: wall.milliseconds)
+    }
+    let strict = try settings { $0.maxAge = 4 * 3600 }
+    var summary = DrillSummary(last: at("00:30:00").wall, lastPassed: at("00:30:00").wall)
+    var machine = DrillMachine(settings: strict)
+    #expect(machine.receive(.startup(summary), at: at("01:00:00")) == .wait && machine.concerns.isEmpty)
+    #expect(machine.receive(.tick, at: at("05:00:00")) == .wait && machine.concerns.count == 1)
+    #expect(machine.receive(.tick, at: at("06:30:00")) == .start(reason: "scheduled for 06:30"))
+    #expect(machine.concerns.count == 1)
+    #expect(machine.receive(.finished(.putOff(reason: "busy"), summary), at: at("06:31:00")) == .wait)
+    #expect(machine.concerns.count == 1)
+    #expect(machine.receive(.tick, at: at("06:41:00")) == .start(reason: "again: scheduled for 06:30"))
+    #expect(machine.concerns.count == 1)
+    (summary.last, summary.failure) = (at("06:50:00").wall, .init(time: at("06:50:00").wall, words: "damaged"))
+    #expect(machine.receive(.finished(.done, summary), at: at("06:50:00")) == .wait && machine.concerns.count == 2)
+    (summary.lastPassed, summary.failure) = (at("07:00:00").wall, nil)
+    #expect(machine.receive(.learned(summary), at: at("07:00:00")) == .wait && machine.concerns.isEmpty)
+    // Nobody has heard of it if the agent was off: the drill that is made up comes first.
+    machine = DrillMachine(settings: strict)
+    #expect(machine.receive(.startup(summary), at: at("18:00:00")) != .wait && machine.concerns.isEmpty)
+    #expect(machine.receive(.tick, at: at("18:10:00")) == .wait && machine.concerns.isEmpty)
+  }
+
   @Test("A stopping agent starts no drill, and a new schedule counts from its own start")
   func stopAndReload() throws {
     var machine = DrillMachine(settings: try settings())

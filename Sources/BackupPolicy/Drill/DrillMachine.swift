@@ -49,6 +49,8 @@ package struct DrillMachine: Sendable {
   /// the next one.
   private var owed: (reason: String, tries: Int, from: Int64)?
   private var running: (reason: String, tries: Int)?
+  /// The last drill was too old before the present one began.
+  private var wasTooOld = false
 
   package init(settings: DrillSettings = DrillSettings()) {
     self.settings = settings
@@ -60,7 +62,9 @@ package struct DrillMachine: Sendable {
     now = Moment(wall: moment.wall.writable, monotonic: max(now.monotonic, moment.monotonic))
     _ = book.advance(to: now)
     handle(event)
-    return next()
+    let action = next()
+    if !isRunning { wasTooOld = isTooOld }
+    return action
   }
 
   private mutating func handle(_ event: Event) {
@@ -122,11 +126,17 @@ package struct DrillMachine: Sendable {
 }
 
 extension DrillMachine {
-  /// The present problems. While a drill runs, the age of the last one is not reported, because the
-  /// result is about to change it.
+  /// The present problems. If the last drill becomes too old while another one runs, that is not
+  /// reported, because the result is about to change it. If it was too old before, it is until one
+  /// passes.
   package var concerns: [DrillConcern] {
-    summary.concerns(maxAge: isRunning ? nil : settings.age(at: now.wall), now: now.wall)
+    let isKnown = !isRunning || wasTooOld
+    return summary.concerns(maxAge: isKnown ? settings.age(at: now.wall) : nil, now: now.wall)
   }
+
+  private var expiry: Timestamp? { settings.age(at: now.wall).flatMap { summary.expiry(maxAge: $0) } }
+
+  private var isTooOld: Bool { expiry.map { $0 <= now.wall } ?? false }
 
   /// The next drill by the clock.
   package var upcoming: Timestamp? { book.upcoming }
@@ -135,7 +145,6 @@ extension DrillMachine {
   /// when the last drill becomes too old.
   package var deadline: Deadline {
     guard !isStopping else { return Deadline() }
-    let expiry = settings.age(at: now.wall).flatMap { summary.expiry(maxAge: $0) }
     let wall = [book.upcoming, expiry].compactMap { $0 }.filter { $0 > now.wall }.min()
     return Deadline(monotonic: isRunning ? nil : owed?.from, wall: wall)
   }
