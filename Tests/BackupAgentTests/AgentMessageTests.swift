@@ -187,6 +187,31 @@ struct AgentMessageTests {
     #expect(bed.messages.map { $0.text("event") } == ["alarm"])
   }
 
+  @Test("If a reload puts another database into the place of one with an alarm, the alarm is over")
+  func successor() async throws {
+    let bed = try MessageBed()
+    try await bed.harness.createDatabase()
+    let first = bed.configuration(NotificationSetup(channels: [try bed.hook()]))
+    var other = first
+    other.databases[0].engine = Engine(
+      database: bed.harness.database + ".away", folder: bed.harness.backups,
+      credentials: bed.harness.engine.credentials, environment: first.databases[0].engine.environment)
+    let second = other
+    try await bed.harness.withAgent(first, reload: { second }) { _ in
+      try await bed.waitUntilSaved()
+      try await bed.raise()
+      await bed.pass(seconds: 91)
+      try await bed.wait(for: 1)
+      bed.harness.control.reload()
+      try await bed.harness.eventually("the other database") {
+        await bed.harness.control.status().first?.path.hasSuffix(".away") == true
+      }
+      await bed.pass(seconds: 61)
+      try await bed.wait(for: 2)
+    }
+    #expect(bed.messages.map { $0.text("event") } == ["alarm", "recovery"])
+  }
+
   @Test("The report comes at its time, once a day, with the state and the figures of each database")
   func report() async throws {
     let bed = try MessageBed.beforeMinute()

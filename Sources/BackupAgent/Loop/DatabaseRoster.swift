@@ -35,6 +35,7 @@ final class DatabaseRoster {
       lastNumber += 1
       let logger = logger.about(database.name, isAlone: isAlone)
       coordinators.append(DatabaseCoordinator(DatabaseID(number: lastNumber), database, lock, shared, logger))
+      shared.alarmChanges += 1
     }
   }
 
@@ -123,7 +124,11 @@ extension DatabaseRoster {
 
   /// Releases the databases that were removed and have nothing running any more.
   func dropDone() {
-    for database in coordinators where database.isDone { database.end() }
+    // Their alarms end with them.
+    for database in coordinators where database.isDone {
+      database.end()
+      shared.alarmChanges += 1
+    }
     coordinators.removeAll(where: \.isDone)
   }
 

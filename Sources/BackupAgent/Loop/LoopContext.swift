@@ -18,7 +18,7 @@ final class LoopContext {
   let metrics = MetricsWriter()
   /// The socket for commands, which the lock of each repository names; nil if there is none.
   var socketPath: String?
-  /// How often an alarm of a database has begun or ended.
+  /// How often an alarm has begun or ended, or a database with its alarms was added or dropped.
   var alarmChanges = 0
   /// The alarms about databases that match a pattern and are not backed up. No database has them.
   private(set) var refusals: [OpenAlarm] = []

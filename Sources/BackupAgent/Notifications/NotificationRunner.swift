@@ -10,8 +10,8 @@ final class NotificationRunner {
   private var channels: [ChannelRunner] = []
   private var heartbeat: HeartbeatRunner?
   private var lastNumber = 0
-  /// The alarms that the channels know: the number of changes so far, and of databases.
-  private var seen: (changes: Int, databases: Int)?
+  /// The alarms that the channels know: the number of changes so far.
+  private var seen: Int?
   /// Nil if no database is known; then there is nothing to report.
   private let environment: EngineEnvironment?
   private let owner: String
@@ -79,8 +79,8 @@ final class NotificationRunner {
       heartbeat.update(
         Set(coordinators.flatMap(Self.scheduledWork)), hasAlarm: hasAlarm, at: moment.monotonic, report)
     }
-    if seen.map({ $0 != (shared.alarmChanges, coordinators.count) }) ?? true {
-      seen = (shared.alarmChanges, coordinators.count)
+    if seen != shared.alarmChanges {
+      seen = shared.alarmChanges
       for runner in channels {
         runner.receive(.alarms(alarms(coordinators, for: runner.channel.name)), at: moment, report)
       }
