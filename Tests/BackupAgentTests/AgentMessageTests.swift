@@ -249,10 +249,15 @@ struct AgentMessageTests {
     let time = Timestamp(milliseconds: 1_700_000_000_123)
     memory.told = [OpenAlarm(key, since: time, message: "full", hint: nil)]
     (memory.thread, memory.sent, memory.ends, memory.lastReport) = ("msg_1", [time], [key: [time]], time)
+    memory.lastAlarmNotice = time
     file.save(memory, bed.harness.log.logger)
     #expect(file.load() == memory)
     let other = NotificationFile(of: channel, owner: "/others", bed.harness.engine.environment)
     #expect(other.load() == NotificationMemory())
+    // A file of an earlier version.
+    let text = #"{"version":1,"sent":["2023-11-14T22:13:20.123Z"]}"#
+    let older = NotificationMemory(JSONValue(parsing: Array(text.utf8)))
+    #expect(older?.sent == [time] && older?.lastAlarmNotice == nil)
   }
 }
 

@@ -333,6 +333,40 @@ struct NotificationFaultTests {
     #expect(run.line == "ar")
   }
 
+  @Test("A daily report neither puts off the reminder nor a change")
+  func reportBesideAnAlarm() throws {
+    let settings = NotificationSettings(report: try CronSchedule("0 8 * * *"))
+    var run = NotificationRun(settings)
+    run.begin("key")
+    run.wait(3 * 1440 + 10)
+    #expect(run.line == "a=r=r=r" && run.minutes == [0.5, 480, 1440.5, 1920, 2880.5, 3360, 4320.5])
+    run = NotificationRun(settings)
+    run.begin("key")
+    run.wait(479.75)
+    run.begin("corrupt", of: "blog")
+    run.wait(5)
+    #expect(run.line == "a=c" && run.minutes == [0.5, 480, 480.25])
+  }
+
+  @Test("A restart keeps the time of the next reminder also after a report, and reads files without it")
+  func reminderAfterRestart() throws {
+    var run = NotificationRun(NotificationSettings(report: try CronSchedule("0 8 * * *")))
+    run.begin("key")
+    run.wait(700)
+    run.restart()
+    run.begin("key")
+    run.wait(735)
+    #expect(run.line == "a=")
+    run.wait(20)
+    #expect(run.line == "a=r")
+    var memory = run.machine.memory
+    memory.lastAlarmNotice = nil
+    var older = NotificationRun(memory: memory)
+    older.begin("key")
+    older.wait(1441)
+    #expect(older.line == "r")
+  }
+
   @Test("Jumps of the wall clock change no message about alarms", arguments: [-10_000.0, -1, 1, 10_000])
   func clock(hours: Double) {
     var run = NotificationRun()

@@ -45,6 +45,7 @@ extension NotificationMemory {
     .object([
       "version": .integer(1), "told": .array(told.map(\.json)), "thread": .optional(thread),
       "sent": .array(sent.map { .string($0.iso8601) }), "last_report": .optional(lastReport?.iso8601),
+      "last_alarm_notice": .optional(lastAlarmNotice?.iso8601),
       "ends": .array(
         ends.sorted { $0.key < $1.key }.map { key, times in
           .object(key.json.merging(["times": .array(times.map { .string($0.iso8601) })]))
@@ -60,6 +61,7 @@ extension NotificationMemory {
     thread = keys.text("thread")
     sent = keys.times("sent")
     lastReport = keys.time("last_report")
+    lastAlarmNotice = keys.time("last_alarm_notice")
     for case .object(let entry) in keys.items("ends") {
       if let key = OpenAlarm.Key(entry) { ends[key] = entry.times("times") }
     }

@@ -84,6 +84,8 @@ package struct NotificationMemory: Hashable, Sendable {
   package var thread: String?
   /// When the last messages were sent, oldest first.
   package var sent: [Timestamp] = []
+  /// When the last message about alarms was sent.
+  package var lastAlarmNotice: Timestamp?
   /// When receivers last learned that an alarm had ended.
   package var ends: [OpenAlarm.Key: [Timestamp]] = [:]
   package var lastReport: Timestamp?

@@ -71,6 +71,8 @@ package struct NotificationMachine: Sendable {
   private var thread: String?
   /// Times of ``now``, oldest first.
   private var sent: [Int64] = []
+  /// The time of the last message about alarms.
+  private var lastAlarmNotice: Int64?
   private var ends: [OpenAlarm.Key: [Int64]] = [:]
   private var heldBack = 0
   /// The alarms that counted when a message was last held back.
@@ -92,6 +94,8 @@ package struct NotificationMachine: Sendable {
     book.begin(after: min(memory.lastReport ?? now.wall, now.wall))
     thread = memory.thread
     sent = memory.sent.map(elapsed)
+    // Files of earlier versions have the time of the last message of any kind.
+    lastAlarmNotice = (memory.lastAlarmNotice ?? memory.sent.last).map(elapsed)
     ends = memory.ends.mapValues { $0.map(elapsed) }
     for alarm in memory.told {
       // The agent detects it again only after some time.
@@ -107,6 +111,7 @@ package struct NotificationMachine: Sendable {
     memory.told = watches.values.filter(\.isTold).map(\.alarm).sorted { $0.key < $1.key }
     memory.thread = thread
     memory.sent = sent.map(wall)
+    memory.lastAlarmNotice = lastAlarmNotice.map(wall)
     memory.ends = ends.mapValues { $0.map(wall) }
     memory.lastReport = lastReport
     return memory
@@ -238,9 +243,9 @@ extension NotificationMachine {
     return [wanted, overdue(.change)].compactMap { $0 }.min { $0.time < $1.time }
   }
 
-  /// A change at this time, or later if another message has just been sent.
+  /// A change at this time, or later if another message about alarms has just been sent.
   private func spaced(_ time: Int64) -> Wanted {
-    Wanted(.change, max(time, (sent.last ?? .min).addingClamped(Self.changeInterval)))
+    Wanted(.change, max(time, (lastAlarmNotice ?? .min).addingClamped(Self.changeInterval)))
   }
 
   /// After a message that failed, receivers get the present state, even if nothing has changed since
@@ -251,7 +256,7 @@ extension NotificationMachine {
 
   private var reminder: Wanted? {
     guard watches.values.contains(where: { $0.isTold && $0.goneSince == nil }) else { return nil }
-    return Wanted(.reminder, (sent.last ?? now.monotonic).addingClamped(Self.reminderInterval))
+    return Wanted(.reminder, (lastAlarmNotice ?? now.monotonic).addingClamped(Self.reminderInterval))
   }
 
   /// When the hourly limit permits the next message; nil if it does now.
@@ -298,7 +303,7 @@ extension NotificationMachine {
       (isReportDue, lastReport) = (false, now.wall)
       return
     }
-    (heldBack, heldBackAlarms) = (0, nil)
+    (heldBack, heldBackAlarms, lastAlarmNotice) = (0, nil, now.monotonic)
     for alarm in notice.open { watches[alarm.key]?.isTold = true }
     for alarm in notice.over {
       ends[alarm.key, default: []].append(now.monotonic)
