@@ -145,6 +145,30 @@ import Testing
     #expect(harness.log.count("error: ") == 0, "\(harness.log.lines)")
   }
 
+  @Test func theFileOfMetricsDoesNotWaitForADrill() async throws {
+    let (harness, time) = try await bed()
+    let endless = DrillAssertion(
+      sql: "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n", expect: "0")
+    var configuration = harness.configuration(try settings { $0.assertions = [endless] })
+    configuration.metricsFile = harness.folder.path("holdfast.prom")
+    func stored() throws -> Int {
+      let text = String(decoding: try harness.folder.read("holdfast.prom") ?? [], as: UTF8.self)
+      let name = "holdfast_backups_total{database=\"app\",outcome=\"stored\"} "
+      let line = text.split(separator: "\n").first { $0.hasPrefix(name) }
+      return line.flatMap { Int($0.dropFirst(name.count)) } ?? 0
+    }
+    try await harness.withAgent(configuration) { _ in
+      try await harness.eventually("the first backup in the file") { try stored() == 1 }
+      try await set(time, 1800, harness)
+      try await harness.log.wait(for: "drilling app: ")
+      time.advance(seconds: 60)
+      try await harness.python(Self.insert)
+      try await harness.waitForRows(1)
+      try await harness.eventually("the second backup in the file") { try stored() > 1 }
+      #expect(try await status(harness).drills.isRunning)
+    }
+  }
+
   @Test func withoutAPointItIsPutOffAndWithoutAScheduleNothingIsRead() async throws {
     let (harness, time) = try await bed()
     try await harness.withAgent(

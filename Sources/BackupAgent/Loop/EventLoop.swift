@@ -224,7 +224,9 @@ final class EventLoop {
         $0.parts.targets.forget(reply: id)
       }
     case .journalSaved: break
-    case .metricsWritten(let error): shared.metrics.finish(error, logger)
+    case .metricsWritten(let error):
+      memoryTrimming?.recordWork()
+      shared.metrics.finish(error, logger)
     case .notified(let id, let result):
       memoryTrimming?.recordWork()
       notifications.finish(id, result, coordinators)
@@ -258,7 +260,7 @@ final class EventLoop {
     let databases = coordinators.map { ($0.status, $0.database.engine.environment) }
     let snapshot = MetricsSnapshot(
       databases, shared.messages, refused: shared.refusals.count, start: requests.start, at: clock.now)
-    shared.housekeeping.submit(nil) { [files] in .metricsWritten(snapshot.write(to: path, files)) }
+    shared.metrics.write(snapshot, to: path, files, shared.inbox, logger)
   }
 
   private func stop(grace: Int64) {

@@ -98,6 +98,7 @@ final class LoopContext {
     targetThreads.close()
     workers.stop()
     housekeeping.stop()
+    metrics.join()
   }
 }
 

@@ -4,7 +4,8 @@ import Glibc
 import Logging
 
 /// Decides when the file of metrics is written: at each change, at most once a second, and every
-/// five minutes. Belongs to the loop's thread; another thread writes.
+/// five minutes. Belongs to the loop's thread; a thread of its own writes, because a drill can keep
+/// the one of housekeeping busy for hours.
 final class MetricsWriter {
   /// In milliseconds.
   private static let interval: Int64 = 300_000
@@ -22,6 +23,8 @@ final class MetricsWriter {
   private var state = State.off
   private var path: String?
   private var isFailing = false
+  /// The thread of the running write.
+  private var thread: AgentThread?
 
   /// Writes this file from now on; nil: no file.
   func use(_ path: String?) {
@@ -53,13 +56,34 @@ final class MetricsWriter {
     return path
   }
 
+  /// Writes the state of now, and posts the result.
+  ///
+  /// - Parameter path: the result of ``begin(at:)``.
+  func write(
+    _ snapshot: MetricsSnapshot, to path: String, _ files: any FileOperations, _ inbox: Mailbox<LoopMessage>,
+    _ logger: Logger
+  ) {
+    do {
+      thread = try AgentThread("holdfast-metric") { inbox.post(.metricsWritten(snapshot.write(to: path, files))) }
+    } catch {
+      finish(HoldfastError(wrapping: error), logger)
+    }
+  }
+
   /// The write has ended. A failure is logged once.
   func finish(_ error: HoldfastError?, _ logger: Logger) {
+    join()
     guard case .writing(let since, let changed) = state else { return }
     state = path == nil ? .off : .waiting(until: since.addingClamped(changed ? Self.shortest : Self.interval))
     if let error, !isFailing { logger.error("the metrics are not written: \(error)") }
     if error == nil, isFailing { logger.notice("the metrics are written again") }
     isFailing = error != nil
+  }
+
+  /// Waits for the end of the running write.
+  func join() {
+    thread?.join()
+    thread = nil
   }
 }
 
