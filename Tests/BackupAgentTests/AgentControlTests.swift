@@ -81,7 +81,7 @@ import Wording
   @Test func severalRequestsAtOnceAreAllAnswered() async throws {
     try await withAgent { harness in
       try await withThrowingTaskGroup(of: Bool.self) { group in
-        for _ in 0..<12 {
+        for _ in 0..<ControlServer.mostWaiting {
           group.addTask { try await ask(ControlRequest(.backUpNow(waits: true)), harness)["databases"] != nil }
         }
         for try await isAnswered in group { #expect(isAnswered) }
@@ -217,6 +217,43 @@ import Wording
       try await insert(2, harness)
       try await harness.waitForRows(2)
     }
+  }
+
+  @Test func clientsThatFollowLeavePlacesForOthers() async throws {
+    try await withAgent { harness in
+      let name = try #require(try SystemFileOperations().list(harness.folder.path("state/agents")).first)
+      var followers: [Int32] = []
+      defer { followers.forEach { close($0) } }
+      let line = ControlRequest(.follow).json.encodedLine()
+      for _ in 0..<ControlServer.mostWaiting {
+        let found = try ControlSocket.connect(to: harness.folder.path("state/agents/\(name)"), owners: [])
+        let descriptor = try #require(found)
+        followers.append(descriptor)
+        #expect(write(descriptor, line, line.count) == line.count)
+        try await harness.eventually("an answer") {
+          var byte: UInt8 = 0
+          return recv(descriptor, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT)) == 1
+        }
+      }
+      for request in [ControlRequest(.follow), ControlRequest(.backUpNow(waits: true))] {
+        do {
+          _ = try await ask(request, harness)
+          Issue.record("\(request) has a place")
+        } catch let error as HoldfastError {
+          #expect(error.code == .busy && error.message.hasPrefix("\(ControlServer.mostWaiting) commands"), "\(error)")
+        }
+      }
+      #expect(try await facts(harness).name == "app")
+      close(followers.removeLast())
+      try await harness.eventually("a free place") {
+        (try? await ask(ControlRequest(.backUpNow(waits: true)), harness)) != nil
+      }
+    }
+  }
+
+  @Test func aSilentClientIsGivenUpSoonerIfOthersWait() {
+    let connection = ControlConnection(id: 1, descriptor: -1, at: 1000)
+    #expect(connection.deadline(isCrowded: false) == 6000 && connection.deadline(isCrowded: true) == 3000)
   }
 
   @Test(arguments: [

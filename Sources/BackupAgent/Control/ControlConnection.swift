@@ -16,6 +16,8 @@ struct ControlConnection {
 
   /// A client may be slow in sending its line or in reading its answers, in milliseconds.
   static let patience: Int64 = 5000
+  /// The same for its line if all places are taken.
+  static let shortPatience: Int64 = 2000
   /// A client that follows and lets more than this wait is given up, in bytes.
   static let largestOutput = 8 << 20
 
@@ -23,11 +25,20 @@ struct ControlConnection {
   let descriptor: Int32
   private var phase = Phase.receiving([])
   private var output: [UInt8] = []
-  /// When the client is given up, in monotonic milliseconds; nil: it may take its time.
-  private(set) var deadline: Int64?
+  private var limit: Int64?
+  /// Its request may take as long as some work, or until the client ends.
+  var isLong = false
 
   init(id: Int, descriptor: Int32, at time: Int64) {
-    (self.id, self.descriptor, deadline) = (id, descriptor, time + Self.patience)
+    (self.id, self.descriptor, limit) = (id, descriptor, time + Self.patience)
+  }
+
+  /// When the client is given up, in monotonic milliseconds; nil: it may take its time.
+  ///
+  /// - Parameter isCrowded: all places are taken, so others wait for this one.
+  func deadline(isCrowded: Bool) -> Int64? {
+    guard isCrowded, case .receiving = phase, let limit else { return self.limit }
+    return limit - Self.patience + Self.shortPatience
   }
 
   var isOver: Bool { if case .over = phase { true } else { false } }
@@ -70,7 +81,7 @@ struct ControlConnection {
       end()
       return nil
     }
-    (phase, deadline) = (.answering, nil)
+    (phase, limit) = (.answering, nil)
     return Result { try ControlRequest(line: line) }
   }
 
@@ -86,7 +97,7 @@ struct ControlConnection {
     if isLast { phase = .ending }
     // An answer may be longer; what counts is the part that the client does not read.
     if output.count - line.count > Self.largestOutput { return end() }
-    deadline = deadline ?? time + Self.patience
+    limit = limit ?? time + Self.patience
     flush(at: time)
   }
 
@@ -100,9 +111,9 @@ struct ControlConnection {
       if count < 0, errno == EAGAIN { return }
       guard count > 0 else { return end() }
       output.removeFirst(count)
-      deadline = time + Self.patience
+      limit = time + Self.patience
     }
-    deadline = nil
+    limit = nil
     if case .ending = phase { end() }
   }
 }

@@ -24,6 +24,15 @@ package struct ControlRequest: Hashable, Sendable {
     case follow
     /// The decisions of the last week.
     case decisions
+
+    /// Whether the client keeps its connection for as long as some work takes, or until it ends.
+    var isLong: Bool {
+      switch self {
+      case .follow, .sync: true
+      case .backUpNow(let waits): waits
+      case .status, .pause, .resume, .reload, .decisions: false
+      }
+    }
   }
 
   /// The version of the protocol. A request with another version is refused.

@@ -12,6 +12,10 @@ final class ControlServer: Sendable {
   /// Clients at the same time; others wait in the kernel's queue.
   static let mostConnections = 16
 
+  /// Clients among them that follow, or wait for work. The other places are for commands that have
+  /// their answer at once.
+  static let mostWaiting = 8
+
   /// Under a lower limit of open files, backups need them all.
   static let leastDescriptors = 32
 
@@ -88,16 +92,19 @@ private struct ControlListener {
     close(descriptor)
   }
 
+  private var isFull: Bool { connections.count >= ControlServer.mostConnections }
+
   private func wait() -> (accepts: Bool, events: [Int: Int16]) {
     let time = clock()
-    let hasPlace = connections.count < ControlServer.mostConnections && acceptsFrom <= time
+    let hasPlace = !isFull && acceptsFrom <= time
     var entries = [
       pollfd(fd: orders.wakeUp.descriptor, events: Int16(POLLIN), revents: 0),
       pollfd(fd: hasPlace ? descriptor : -1, events: Int16(POLLIN), revents: 0),
     ]
     entries += connections.map { pollfd(fd: $0.descriptor, events: $0.events, revents: 0) }
     let pause = acceptsFrom > time ? acceptsFrom : nil
-    let deadline = (connections.map(\.deadline) + [pause]).compactMap { $0 }.min()
+    let deadlines = connections.map { $0.deadline(isCrowded: isFull) } + [pause]
+    let deadline = deadlines.compactMap { $0 }.min()
     _ = poll(&entries, nfds_t(entries.count), deadline.map { Int32(clamping: max(0, $0 - time)) } ?? -1)
     if entries[0].revents != 0 { orders.wakeUp.consume() }
     let events = zip(connections, entries.dropFirst(2)).map { ($0.id, $1.revents) }
@@ -129,10 +136,13 @@ private struct ControlListener {
   }
 
   private mutating func serve(_ index: Int, _ events: Int16, at time: Int64) {
-    if let deadline = connections[index].deadline, deadline <= time { return connections[index].end() }
     if events & Int16(POLLIN) != 0, let request = connections[index].receive() {
-      pass(request, from: index, at: time)
-    } else if events & Int16(POLLHUP | POLLERR | POLLNVAL) != 0 {
+      return pass(request, from: index, at: time)
+    }
+    if let deadline = connections[index].deadline(isCrowded: isFull), deadline <= time {
+      return connections[index].end()
+    }
+    if events & Int16(POLLHUP | POLLERR | POLLNVAL) != 0 {
       connections[index].end()
     } else if events & Int16(POLLOUT) != 0 {
       connections[index].flush(at: time)
@@ -143,8 +153,17 @@ private struct ControlListener {
     let id = connections[index].id
     let reply = ControlReply(id: id) { [orders] in orders.post(.send(connection: id, answer: $0, isLast: $1)) }
     switch request {
-    case .success(let request): inbox.post(.request(request, reply))
+    case .success(let request):
+      guard !request.command.isLong || connections.count(where: \.isLong) < ControlServer.mostWaiting else {
+        return reply.send(Self.tooManyWait)
+      }
+      connections[index].isLong = request.command.isLong
+      inbox.post(.request(request, reply))
     case .failure(let error): reply.send(HoldfastError(wrapping: error))
     }
   }
+
+  private static let tooManyWait = HoldfastError(
+    .busy, "\(ControlServer.mostWaiting) commands already follow the agent or wait for its work",
+    hint: "end one of them: holdfast follow, backup-now --wait or sync")
 }
