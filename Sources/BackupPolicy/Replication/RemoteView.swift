@@ -102,6 +102,9 @@ package struct RemoteView: Sendable {
     return members.count == 1 ? members.first : nil
   }
 
+  /// Whether the key proves the backup for which an ID stands.
+  func isProved(_ id: PointID) -> Bool { named[id].flatMap { edges[$0] }?.contains(where: \.isProved) ?? false }
+
   /// Adds a planned archive; ``settle(avoiding:)`` must follow.
   mutating func add(_ put: ReplicationPut) {
     let member = Member(put.point, sequence: put.sequence, chain: put.chain)

@@ -237,10 +237,14 @@ struct ReplicationSteps {
     for name in look.view.superseded.reversed() where name.sequence < oldest {
       plan.steps.append(.remove(name, reason: "a later writer did not know it, and all that is kept is newer"))
     }
-    for name in look.view.unnamed.reversed() where name.sequence < oldest && !needed.names.contains(name) {
+    for name in look.view.unnamed.reversed()
+    where name.sequence < oldest && !needed.names.contains(name) && isKnown(name.id) {
       plan.steps.append(.remove(name, reason: "a later backup has its ID, and all that is kept is newer"))
     }
   }
+
+  /// Whether more than a name shows that the ID stands for another backup: anyone can write names.
+  private func isKnown(_ id: PointID) -> Bool { look.local[id] != nil || look.view.isProved(id) }
 
   // MARK: Report
 
