@@ -107,7 +107,7 @@ final class DatabaseWorker: @unchecked Sendable {
     defer {
       kept.end(terms)
       // If the connection stays open, it is closed soon, and the state is saved then.
-      if !kept.isOpen { saveState() }
+      if !kept.isOpen { rest(terms) }
     }
     let files = files()
     let shortage = space.makeRoom(progress)
@@ -134,8 +134,14 @@ final class DatabaseWorker: @unchecked Sendable {
 
   /// Closes the connection, so that the application has the database for itself.
   func runClosing(_ terms: ConnectionTerms) -> JobResult {
-    saveState()
+    rest(terms)
     return kept.job(terms) { .closed }
+  }
+
+  /// No connection stays open until the next job.
+  private func rest(_ terms: ConnectionTerms) {
+    saveState()
+    if terms.isScarce { follower.closeTable() }
   }
 
   /// Saves the state that the next process needs.

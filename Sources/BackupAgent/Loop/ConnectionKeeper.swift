@@ -11,6 +11,8 @@ struct ConnectionTerms: Hashable, Sendable {
   /// The connection may stay open after the job because it is closed as soon as the application
   /// closes the database.
   var mayStayOpen = false
+  /// Descriptors are scarce: no other file of the database stays open without the connection.
+  var isScarce = false
 }
 
 /// Keeps the connection that the jobs of one database share: open from one backup of a burst to the
@@ -52,6 +54,7 @@ final class ConnectionKeeper {
   ///   - isStopping: the agent is stopping, so the connection need not stay open.
   func beginJob(_ job: JobRunner.Job, on database: String, isStopping: Bool) -> ConnectionTerms {
     var terms = ConnectionTerms()
+    terms.isScarce = shared.descriptors.isScarce
     terms.closesFirst = idle.beginJob(at: shared.clock.monotonic)
     // The close that follows is our own, and the log may be a different one afterwards.
     if terms.closesFirst { stopWatchingClosing() }

@@ -67,7 +67,7 @@ final class LoopContext {
 
   /// Whether the connection of a database may stay open after the job that is about to run.
   func mayKeepAnother(_ connection: KeptConnection) -> Bool {
-    guard descriptors.connections < descriptors.databases else { return true }
+    guard descriptors.isScarce else { return true }
     kept = kept.filter { $0.value.connection?.isOpen == true }
     guard kept[ObjectIdentifier(connection)] != nil || kept.count < descriptors.connections else { return false }
     kept[ObjectIdentifier(connection)] = WeakConnection(connection: connection)

@@ -57,6 +57,10 @@ package final class ChangeFollower: @unchecked Sendable {
 
   private var environment: EngineEnvironment { engine.environment }
 
+  /// Closes the table of page hashes because descriptors are scarce. The next incremental opens and
+  /// proves it again.
+  package func closeTable() { access.locked { knowledge.table = nil } }
+
   /// Whether a full should end the newest chain; nil also before the first incremental.
   package var advice: FullAdvice? { weight.flatMap { ChainPolicy.adviseFull($0) } }
 

@@ -2,9 +2,9 @@
 ///
 /// A backup needs some descriptors while it runs, and so does a copy to a target. Between backups
 /// the agent keeps the lock of each repository (one), the lock of the record of each target (one)
-/// and, in WAL mode, a connection (three: the database, its log, its shared memory). If they are too
-/// few for all databases, it keeps fewer connections, then no locks, and fewer targets get copies at
-/// the same time: such backups cost more, but all are made.
+/// and, in WAL mode, a connection (three: the database, its log, its shared memory) and the table of
+/// page hashes. If they are too few for all databases, it keeps fewer connections, then no locks, and
+/// fewer targets get copies at the same time: such backups cost more, but all are made.
 package struct DescriptorBudget: Hashable, Sendable {
   /// Measured: an agent with one database stores its backups with 24 descriptors, and none with 22.
   static let least = 24
@@ -36,6 +36,7 @@ package struct DescriptorBudget: Hashable, Sendable {
   static let ofTarget = 16
   /// More copies at the same time would only compete for the disk and the network.
   static let mostTargetRuns = 32
+  /// The three of the connection, and the table of page hashes.
   private static let ofConnection = 4
 
   /// - Parameters:
@@ -59,9 +60,12 @@ package struct DescriptorBudget: Hashable, Sendable {
       + min(targets, mostTargetRuns) * ofTarget
   }
 
+  /// Whether not all databases may stay open.
+  package var isScarce: Bool { connections < databases }
+
   /// The concession, as text; nil if there is none.
   package var concession: String? {
-    guard connections < databases else { return nil }
+    guard isScarce else { return nil }
     let kept = connections == 0 ? "no database stays" : "at most \(connections) stay"
     let locks =
       keepsLocks
