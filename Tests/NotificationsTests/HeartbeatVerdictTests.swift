@@ -48,7 +48,7 @@ struct HeartbeatVerdictTests {
     #expect(
       reasons { ($0.unprotectedSince, $0.heldUntil) = (ago(901), ago(901)) }
         == ["shop: changes since 13:49:01 are in no backup"])
-    // Nobody has planned a write that the agent has not seen, or a pause that someone forgot.
+    // No run is planned for a write that the agent has not seen, nor in a pause.
     #expect(
       reasons {
         ($0.unseenWrite, $0.waitsForRun, $0.nextRun) = (ago(1000), true, ago(-3600))

@@ -73,9 +73,8 @@ final class NotificationRunner {
     let moment = shared.clock.moment
     let report = { [shared] in StateReport(coordinators, refusals: shared.refusals, isStopping: isStopping) }
     if let heartbeat {
-      let hasAlarm = !shared.refusals.isEmpty || coordinators.contains { coordinator in
-        coordinator.parts.alarms.open(of: coordinator.database.name).contains { $0.key != AlarmBook.heartbeatKey }
-      }
+      let open = coordinators.flatMap { $0.parts.alarms.open(of: $0.database.name) } + shared.refusals
+      let hasAlarm = open.contains { $0.key != AlarmBook.heartbeatKey }
       heartbeat.update(
         Set(coordinators.flatMap(Self.scheduledWork)), hasAlarm: hasAlarm, at: moment.monotonic, report)
     }

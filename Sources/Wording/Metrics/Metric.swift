@@ -54,8 +54,8 @@ package enum Metric: String, CaseIterable, Sendable {
 
   package var labels: [String] {
     switch self {
-    case .newestBackup, .newestVerified, .newestProven, .nextRun, .unprotectedSince, .pausedUntil, .backupDelay, .trackerMisses,
-      .drillRestore:
+    case .newestBackup, .newestVerified, .newestProven, .nextRun, .unprotectedSince, .pausedUntil, .backupDelay,
+      .trackerMisses, .drillRestore:
       ["database"]
     case .alarm, .storedBackups, .backupBytes, .storedPages, .backupDuration: ["database", "kind"]
     case .comparisons: ["database", "proof"]
