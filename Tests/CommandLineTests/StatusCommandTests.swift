@@ -65,6 +65,26 @@ import Testing
     #expect(status.stdout.hasPrefix("! Saved up to ") && status.stdout.contains("no agent is running"), "\(status)")
     _ = try bed.create()
     #expect(try !bed.run("status").stdout.contains("Saved up to"))
+    // The same file, with an older time of change.
+    try bed.python(
+      """
+      import os, sys, time
+      time.sleep(0.05)
+      os.utime(sys.argv[1] + "/app.db", (1700000000, 1700000000))
+      """, bed.folder.path)
+    #expect(try bed.run("status").stdout.hasPrefix("! Saved up to "))
+  }
+
+  @Test("Without an agent, a missing database becomes critical when it has been missing for long")
+  func missing() throws {
+    let bed = try CommandBed(rows: 20)
+    _ = try bed.create()
+    try bed.python("import os, sys; os.rename(sys.argv[1] + '/app.db', sys.argv[1] + '/away.db')", bed.folder.path)
+    #expect(try bed.run("status", "--check", "--max-age", "1s").status != 0)
+    try bed.python("import time; time.sleep(1.1)")
+    #expect(try bed.run("status", "--check", "--max-age", "1s").status == 2)
+    #expect(try bed.run("status", "--check", "--max-age", "1h").status == 1)
+    #expect(try !bed.run("metrics").stdout.contains("holdfast_unprotected_since_timestamp_seconds{database=\"app\"} 0"))
   }
 
   @Test("Status leads with the sentence, with and without an agent")

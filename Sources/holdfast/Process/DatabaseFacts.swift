@@ -155,20 +155,26 @@ struct DatabaseFacts {
   }
 
   private mutating func readFiles() {
-    let files = WatchedFiles(database: facts.path, engine.environment.files)
-    guard let write = files.lastWrite else {
-      let error = HoldfastError(.databaseMissing, "the database \(facts.path) does not exist")
-      facts.alarms = [
-        .init(
-          kind: "missing", since: SystemClock.now(), message: error.message, hint: error.hint, stopsBackups: true)
-      ]
-      return
-    }
+    let files = engine.environment.files
     let first = FirstUnsaved(facts.path, engine.environment)
-    // A file that was moved here may be older than the newest backup.
-    let replacement = engine.databaseReplacement()
-    guard let newest = facts.newest, write > newest.created || replacement != nil else { return first.forget() }
-    facts.unseenWrite = first.record(max(write, replacement ?? write, newest.created), after: newest.id)
+    guard let write = WatchedFiles(database: facts.path, files).lastWrite else {
+      return recordAbsence(since: first.record(SystemClock.now(), after: facts.newest?.id))
+    }
+    // A file that was moved or copied here may have a time of change from before the newest backup.
+    let status = try? files.status(facts.path)
+    let touch = status.map { Timestamp(milliseconds: $0.changed / 1_000_000) } ?? write
+    let last = max(write, touch, engine.databaseReplacement() ?? write)
+    guard let newest = facts.newest, last > newest.created else { return first.forget() }
+    facts.unseenWrite = first.record(last, after: newest.id)
+  }
+
+  /// - Parameter since: when a look first found no file.
+  private mutating func recordAbsence(since: Timestamp) {
+    let error = HoldfastError(.databaseMissing, "the database \(facts.path) does not exist")
+    facts.unseenWrite = facts.newest == nil ? nil : since
+    facts.alarms = [
+      .init(kind: "missing", since: since, message: error.message, hint: error.hint, stopsBackups: true)
+    ]
   }
 
   // MARK: The past
