@@ -46,7 +46,10 @@ final class DatabaseReporter {
       shared.feed.publish(
         "decision", of: name, ["kind": .string(decision.kind.text), "reason": .string(decision.reason)])
     }
-    if !new.isEmpty { isJournalUnsaved = true }
+    if !new.isEmpty {
+      isJournalUnsaved = true
+      shared.metrics.recordChange(at: shared.clock.monotonic)
+    }
     switch action {
     case .start, .renew:
       for index in waiters.indices { waiters[index].isCovered = true }

@@ -117,6 +117,7 @@ final class EventLoop {
     shared.stopWorkers()
     // A message that was accepted meanwhile must not be repeated by the next agent.
     for case .notified(let id, let result) in shared.inbox.removeAll() { notifications.record(id, result) }
+    shared.metrics.writeLast(metricsSnapshot(), files, logger)
     coordinators.forEach { $0.end() }
     requests.refuseReloads(HoldfastError(.refused, "the agent has stopped"))
     server?.stop()
@@ -257,10 +258,13 @@ final class EventLoop {
 
   private func writeMetrics() {
     guard let path = shared.metrics.begin(at: clock.monotonic) else { return }
-    let databases = coordinators.map { ($0.status, $0.database.engine.environment) }
-    let snapshot = MetricsSnapshot(
-      databases, shared.messages, refused: shared.refusals.count, start: requests.start, at: clock.now)
-    shared.metrics.write(snapshot, to: path, files, shared.inbox, logger)
+    shared.metrics.write(metricsSnapshot(), to: path, files, shared.inbox, logger)
+  }
+
+  private func metricsSnapshot() -> MetricsSnapshot {
+    MetricsSnapshot(
+      coordinators.map { ($0.status, $0.database.engine.environment) }, shared.messages,
+      refused: shared.refusals.count, start: requests.start, at: clock.now)
   }
 
   private func stop(grace: Int64) {

@@ -80,6 +80,13 @@ final class MetricsWriter {
     isFailing = error != nil
   }
 
+  /// Writes the state at the end of the agent, with its last backups.
+  func writeLast(_ snapshot: MetricsSnapshot, _ files: any FileOperations, _ logger: Logger) {
+    join()
+    guard let path, let error = snapshot.write(to: path, files) else { return }
+    logger.log(level: isFailing ? .debug : .error, "the metrics are not written: \(error)")
+  }
+
   /// Waits for the end of the running write.
   func join() {
     thread?.join()
