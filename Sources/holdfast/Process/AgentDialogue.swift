@@ -30,8 +30,9 @@ struct AgentDialogue {
     Interruption.stops(progress)
     var parts: [Part] = []
     var failure: (any Error)?
-    let absence = try eachAgent { client, folder in
+    let absence = try eachAgent { client, folder, selection in
       do {
+        if waits { try requireAnswer(selection) }
         let answer = try client.ask(
           ControlRequest(command, database: folder), timeout: waits ? nil : Self.patience, progress)
         let (new, error) = Self.parts(answer)
@@ -58,8 +59,9 @@ struct AgentDialogue {
     Interruption.stops(progress)
     var agents: [String] = []
     var failure: (any Error)?
-    let absence = try eachAgent { client, _ in
+    let absence = try eachAgent { client, _, selection in
       do {
+        try requireAnswer(selection)
         _ = try client.ask(ControlRequest(.reload), timeout: nil, progress)
         agents.append(client.agent)
       } catch let error as HoldfastError where error.code != .interrupted {
@@ -79,12 +81,13 @@ struct AgentDialogue {
     Interruption.stops(progress)
     let zone = Self.zone(options)
     var isFollowing = false
-    let absence = try eachAgent { client, folder in
+    let absence = try eachAgent { client, folder, selection in
       guard !isFollowing else {
         throw HoldfastError(
           .usage, "several agents guard the configured databases", hint: "add --database with the name of one")
       }
       isFollowing = true
+      try requireAnswer(selection)
       try client.send(ControlRequest(.follow, database: folder))
       while let event = try client.next(timeout: nil, progress) { try show(event, zone) }
       throw HoldfastError(.failed, "the agent (\(client.agent)) has ended")
@@ -105,9 +108,11 @@ struct AgentDialogue {
   /// Calls `body` for each agent once.
   ///
   /// - Parameter body: its second argument is the backup folder of the one database to ask about;
-  ///   nil: all databases of the agent.
+  ///   nil: all databases of the agent. The third is a database that the agent guards.
   /// - Returns: `refused` if no agent guards one of the databases, except those that are disabled.
-  private func eachAgent(_ body: (inout ControlClient, _ folder: String?) throws -> Void) throws -> HoldfastError? {
+  private func eachAgent(
+    _ body: (inout ControlClient, _ folder: String?, Selection) throws -> Void
+  ) throws -> HoldfastError? {
     let configuration = try options.configuration()
     var asked: Set<String> = []
     var (absence, ofDisabled): (HoldfastError?, HoldfastError?) = (nil, nil)
@@ -121,9 +126,16 @@ struct AgentDialogue {
         continue
       }
       guard asked.insert(client.agent).inserted else { continue }
-      try body(&client, options.database == nil ? nil : selection.backupDir.resolvingLinks)
+      try body(&client, options.database == nil ? nil : selection.backupDir.resolvingLinks, selection)
     }
     return absence ?? (asked.isEmpty ? ofDisabled : nil)
+  }
+
+  /// Asks an agent for its status, before a request whose answer may take long: an agent that hangs
+  /// answers neither.
+  private func requireAnswer(_ selection: Selection) throws {
+    var client = try find(selection)
+    _ = try client.ask(ControlRequest(.status), timeout: Self.patience)
   }
 
   private func find(_ selection: Selection) throws -> ControlClient {
