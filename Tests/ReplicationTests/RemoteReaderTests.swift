@@ -354,6 +354,20 @@ struct RemoteReaderTests {
     }
   }
 
+  @Test("A damaged double of the newest backup in another chain does not hide the real archive")
+  func doubleInAnotherChain() throws {
+    let bed = try ReaderBed()
+    let real = try #require(bed.target.names[bed.ids[3]])
+    #expect(real.parent != nil)
+    let archive = try #require(ArchiveName("\(bed.ids[3].text).db.gz.enc"))
+    let double = try #require(
+      RemoteName(
+        chain: real.sequence, sequence: real.sequence, parent: nil, epoch: real.epoch,
+        bytes: Int64(Self.garbage.count), hash: 1, archive: archive))
+    try bed.target.put(Self.garbage, at: double.text)
+    #expect(try bed.reader().choose(.latest).backup.name == real)
+  }
+
   @Test("Of many repositories only some are examined, and none of the others is said to have another key")
   func manyRepositories() throws {
     let bed = try ReaderBed()

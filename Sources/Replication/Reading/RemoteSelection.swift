@@ -59,7 +59,7 @@ struct RemoteSelection {
       return RemoteChoice(
         backup: backup, byTime: byTime, metadata: metadata,
         warnings: (byTime?.warnings ?? skipped(before: backup))
-          + (byTime == nil ? reader.rollbackWarning(backup, in: repository).map { [$0] } ?? [] : []))
+          + (reader.rollbackWarning(backup, in: repository).map { [$0] } ?? []))
     }
     return nil
   }
@@ -79,6 +79,8 @@ struct RemoteSelection {
       if !repository.contents.names.contains(backup.name) { return true }
     }
     repository.lose([lost.name])
+    // Another archive of the backup may be in a chain that was not looked at.
+    if repository.contents.way(to: backup.id) == nil { try repository.listAll() }
     return repository.contents.way(to: backup.id) != nil
   }
 

@@ -8,7 +8,7 @@ struct RepositorySearch {
   /// More repositories than anyone has under one address.
   private static let most = 20
   /// Of one repository. The newest backups may be damaged, and anyone can write names.
-  private static let mostBackups = 8
+  private static let mostBackups = 64
 
   private enum Standing {
     /// The key proves a backup of it.
