@@ -65,10 +65,11 @@ final class ReplicationSession {
   }
 
   private func judge(_ facts: ShippingFacts) throws {
-    if let record = WriterPolicy.takeOverByOther(claim.line, since: memo.state.writer) {
+    let writer = try writerFacts(facts)
+    if let record = WriterPolicy.takeOverByOther(writer, since: memo.state.writer, host: engine.environment.host) {
       obstacle = .takenOver("\(record.host) took it over at \(record.started.iso8601)")
     } else {
-      obstacle = try foreign(facts).map { .foreign($0.text) }
+      obstacle = WriterPolicy.foreign(writer).map { .foreign($0.text) }
     }
   }
 
@@ -154,10 +155,6 @@ final class ReplicationSession {
     try contents.audit(claim.line, progress)
   }
 
-  private func foreign(_ facts: ShippingFacts) throws -> ForeignBackups? {
-    WriterPolicy.foreign(try writerFacts(facts))
-  }
-
   /// Reads the headers of the archives that look foreign: everybody who can write to the target can
   /// write names.
   private func writerFacts(_ facts: ShippingFacts) throws -> WriterFacts {
@@ -165,9 +162,16 @@ final class ReplicationSession {
     for point in facts.points { if let sequence = point.sequence { stored[sequence] = point.id } }
     var writer = WriterFacts(
       claim.line, remote: Array(memo.inventory.archives.keys), stored: stored, newestSequence: facts.newestSequence)
+    // The seal of a target: if backups of ours in it are encrypted, a name without encryption proves
+    // nothing.
+    let isSealed = writer.remote.contains { $0.archive.encrypted && stored[$0.sequence] == $0.id }
     for name in writer.remote {
       let isOther = stored[name.sequence].map { $0 != name.id } ?? false
       guard isOther || name.sequence > facts.newestSequence else { continue }
+      if isSealed, !name.archive.encrypted {
+        writer.unproved.insert(name)
+        continue
+      }
       if memo.inventory.archives[name]?.isProved == true { continue }
       if try !proof.prove(name) { writer.unproved.insert(name) }
     }
@@ -276,7 +280,9 @@ final class ReplicationSession {
     guard claim.own != nil else {
       try mark.ensure()
       if !canRead {
-        try claim.claimBlindly(baseSequence: facts.newestSequence, now: now)
+        // The clock may have been ahead at an earlier start.
+        let latest = facts.points.map(\.created).max() ?? now
+        try claim.claimBlindly(baseSequence: facts.newestSequence, now: max(now, latest))
         return true
       }
       guard let epoch = claim.line.next() else {

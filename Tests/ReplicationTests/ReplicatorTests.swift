@@ -75,6 +75,22 @@ struct ReplicatorTests {
     #expect(try bed.read(.latest) == bed.bed.restored(fifth.id))
   }
 
+  @Test("A name without encryption beside encrypted backups is no backup of another machine")
+  func plainName() throws {
+    let bed = try ReplicationBed()
+    _ = try bed.bed.engine().create(CreateRequest())
+    _ = try bed.replicator().run()
+    let repository = try #require(try bed.store.listAll(ListQuery()).objects.first?.key.split(separator: "/").first)
+    let epoch = try #require(try bed.writers().first?.epoch)
+    let archive = try #require(ArchiveName("backup_20261129_235900.db"))
+    let name = try #require(
+      RemoteName(chain: 999, sequence: 999, parent: nil, epoch: epoch, bytes: 3, hash: 1, archive: archive))
+    try bed.store.put("\(repository)/\(name.text)", ObjectContent([1, 2, 3]))
+    try bed.change(1)
+    let outcome = try bed.replicator().run()
+    #expect(outcome.obstacle == nil && outcome.put.count == 1)
+  }
+
   @Test("However often the agent was started, a start reads only the newest writer record")
   func records() throws {
     let bed = try ReplicationBed()

@@ -297,9 +297,11 @@ struct ReplicationSteps {
     return ReplicationHead(newest, sequence: sequence, chain: look.chains[position])
   }
 
-  /// With a wrong key, no backup can be told from a forged one, and none is sent.
+  /// With a wrong key, no backup can be told from a forged one, and none is sent. One that failed, or
+  /// whose number is too large, cannot be sent, and its content is not there.
   private func isAwaited(_ point: Point) -> Bool {
     look.isSendable(point.id) || look.blocked.contains(point.id) || look.hidden.contains(point.id)
+      || point.status == .failed || point.sequence ?? 0 > RemoteName.sequences.upperBound
       || (look.facts.keyProblem != nil && point.status == .unauthenticated)
   }
 

@@ -177,11 +177,16 @@ package enum WriterPolicy {
   /// target holds, and the first backup is a full, so that nothing of ours needs an archive that
   /// another machine may still remove.
   package static func takeOver(_ facts: WriterFacts) -> WriterDecision {
-    guard let epoch = facts.line.next() else { return .exhausted }
     let proved = facts.remote.filter { facts.line.counts($0) && !facts.unproved.contains($0) }
     let newest = proved.map(\.sequence).max() ?? facts.newestSequence
+    // Behind one of the last numbers, no backup could be sent any more.
+    guard let epoch = facts.line.next(), newest < RemoteName.sequences.upperBound - spareSequences else {
+      return .exhausted
+    }
     return .claim(epoch: epoch, baseSequence: max(newest, facts.newestSequence), .takeOver)
   }
+
+  private static let spareSequences: Int64 = 1_000_000_000
 
   /// The backups on the line that the repository never stored: their sequence is above its newest
   /// one, or is the sequence of another backup, of the same ID or not. A take-over settles the second for all before it.
@@ -204,10 +209,15 @@ package enum WriterPolicy {
   /// The take-over of another machine since this one last wrote; nil if there is none. That machine
   /// may not have stored anything yet, so the backups do not show it.
   ///
-  /// - Parameter own: the last record of this machine; nil if it is not known.
-  package static func takeOverByOther(_ line: WriterLine, since own: WriterName?) -> WriterRecord? {
-    guard let own, let record = line.newestTakeOver, record.epoch > own.epoch else { return nil }
-    return record
+  /// - Parameters:
+  ///   - own: the last record of this machine; nil if it is not known, because the host has lost its
+  ///     state. Then a take-over is ours if this host has the backups that follow it, or wrote it.
+  ///   - host: the name of this host.
+  package static func takeOverByOther(_ facts: WriterFacts, since own: WriterName?, host: String) -> WriterRecord? {
+    guard let record = facts.line.newestTakeOver else { return nil }
+    if let own { return record.epoch > own.epoch ? record : nil }
+    let continues = facts.remote.contains { $0.epoch >= record.epoch && facts.stored[$0.sequence] == $0.id }
+    return continues || record.host == host ? nil : record
   }
 
   /// The records that can be removed: they have no effect on any archive, and no writer needs them to

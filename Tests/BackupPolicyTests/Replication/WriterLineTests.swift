@@ -153,10 +153,32 @@ struct WriterLineTests {
   @Test("A take-over after this machine's last record is another machine's")
   func takeOverByOther() throws {
     let line = WriterLine([Self.record(1, base: 0), Self.record(2, base: 5, .takeOver), Self.record(3, base: 6)])
-    #expect(WriterPolicy.takeOverByOther(line, since: WriterName(epoch: 1))?.epoch == 2)
-    for epoch in [2, 3, 4] { #expect(WriterPolicy.takeOverByOther(line, since: WriterName(epoch: epoch)) == nil) }
-    #expect(WriterPolicy.takeOverByOther(line, since: nil) == nil)
-    #expect(WriterPolicy.takeOverByOther(WriterLine([Self.record(5, base: 0)]), since: WriterName(epoch: 1)) == nil)
+    let facts = WriterFacts(line, remote: [], stored: [:], newestSequence: 5)
+    func other(_ facts: WriterFacts, _ epoch: Int?, host: String = "elsewhere") -> WriterRecord? {
+      WriterPolicy.takeOverByOther(facts, since: epoch.flatMap { WriterName(epoch: $0) }, host: host)
+    }
+    #expect(other(facts, 1)?.epoch == 2)
+    for epoch in [2, 3, 4] { #expect(other(facts, epoch) == nil) }
+    // A host that has lost its state knows only its name and its backups.
+    #expect(other(facts, nil)?.epoch == 2)
+    #expect(other(facts, nil, host: line.records[1].host) == nil)
+    let none = WriterFacts(WriterLine([Self.record(5, base: 0)]), remote: [], stored: [:], newestSequence: 5)
+    #expect(other(none, 1) == nil && other(none, nil) == nil)
+  }
+
+  @Test("A take-over is ours if we have the backups that follow it, also without a memory of it")
+  func takeOverOfOurs() throws {
+    let line = WriterLine([Self.record(1, base: 0), Self.record(2, base: 5, .takeOver)])
+    let id = RetentionHistory.id(6)
+    let archive = try #require(ArchiveName("\(id.text).db.gz.enc"))
+    let name = try #require(
+      RemoteName(chain: 6, sequence: 6, parent: nil, epoch: 2, bytes: 10, hash: 1, archive: archive))
+    func other(_ stored: [Int64: PointID]) -> WriterRecord? {
+      let facts = WriterFacts(line, remote: [name], stored: stored, newestSequence: 6)
+      return WriterPolicy.takeOverByOther(facts, since: nil, host: "elsewhere")
+    }
+    #expect(other([6: id]) == nil)
+    #expect(other([6: RetentionHistory.id(7)])?.epoch == 2 && other([:])?.epoch == 2)
   }
 
   @Test("Old records go, but not the newest two, take-overs, recent ones, and those with an effect")
