@@ -67,8 +67,7 @@ final class S3Exchange: Sendable {
       do throws(StoreError) {
         return try attempt(request, present, sink)
       } catch {
-        // The keys may have been replaced; the next request asks for them again.
-        if error.kind == .denied { credentials.invalidate(present) }
+        if error.isAboutKeys { credentials.invalidate(present) }
         let row = Self.row(error.kind)
         failures[row, default: 0] += 1
         // Without the optional headers it failed as well: they are not the reason.
@@ -166,4 +165,11 @@ final class S3Exchange: Sendable {
     let answer = try? client.perform(http, into: .memory(limit: 1 << 16))
     return answer?.header("x-amz-bucket-region").flatMap { S3Location.isRegion($0) && $0 != region ? $0 : nil }
   }
+}
+
+extension StoreError {
+  /// Whether the store does not know the keys, so that they may have been replaced and the next request
+  /// asks for them again. Missing rights are no reason for that: `append` and `write-only` meet them in
+  /// ordinary work, and a provider that fails then would take good keys away.
+  fileprivate var isAboutKeys: Bool { ["InvalidAccessKeyId", "SignatureDoesNotMatch"].contains(code) }
 }

@@ -95,8 +95,8 @@ package final class S3Store: ObjectStore {
     }
   }
 
-  /// Credentials that can only put may not look; the object then counts as missing. A put creates an
-  /// object only if its name is free, so nothing is lost by another upload.
+  /// Credentials that can only put may not look; the object then counts as missing. Another upload
+  /// loses nothing, because a key names its content.
   private func headIfAllowed(_ key: String) throws(StoreError) -> ObjectInfo? {
     do throws(StoreError) {
       return try head(key)
