@@ -50,23 +50,16 @@ struct SignalTests {
     #expect(try bed.succeed("show", id) == before)
   }
 
-  @Test("A signal ends the wait of a drill for the lock with exit code 130, and no drill is recorded")
-  func drill() throws {
+  @Test(
+    "A signal ends the wait of drill and verify for the lock with exit code 130, and no drill is recorded",
+    arguments: ["drill", "verify"])
+  func reading(command: String) throws {
     let bed = try CommandBed(rows: 20)
     let id = try bed.create()
     let output = try LockedRepository.interrupt(
-      ["drill", id], backups: bed.backups, in: bed.folder.path, environment: bed.environment())
+      [command, id], backups: bed.backups, in: bed.folder.path, environment: bed.environment())
     #expect(output == "130")
     #expect(try !bed.succeed("list").contains("Last drill"))
-  }
-
-  @Test("A signal ends the wait of verify for the lock with exit code 130")
-  func verify() throws {
-    let bed = try CommandBed(rows: 20)
-    let id = try bed.create()
-    let output = try LockedRepository.interrupt(
-      ["verify", id], backups: bed.backups, in: bed.folder.path, environment: bed.environment())
-    #expect(output == "130")
   }
 
   @Test("A signal to a command for every database ends it before the next database")

@@ -1,8 +1,6 @@
 import TestSupport
 import Testing
 
-@testable import BackupEngine
-
 /// `status` and the commands to a running agent, with the program as a process.
 @Suite("Status and control of an agent", .ownThread) struct StatusCommandTests {
   /// Runs a Python body beside an agent; there `run(*arguments)` runs the program, and `agent` is the
@@ -51,7 +49,6 @@ import Testing
   @Test("Without an agent, a file that was moved in place of the database is not called saved, however old it is")
   func replaced() throws {
     let bed = try CommandBed(rows: 20)
-    guard FileBirth(path: bed.folder.path("app.db")) != nil else { return }
     _ = try bed.create()
     try bed.makeDatabase(at: bed.folder.path("import.db"), rows: 5)
     try bed.python(

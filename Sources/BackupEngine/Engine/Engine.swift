@@ -251,19 +251,3 @@ extension Engine {
     try repository().points().newestWhole(besides: broken)?.id
   }
 }
-
-// MARK: - The database's file
-
-extension Engine {
-  /// When another file took the place of the database of the newest backup of this host. Its times of
-  /// change may be older than that backup.
-  ///
-  /// - Returns: nil if it is the same file, or if that is not known.
-  package func databaseReplacement() -> Timestamp? {
-    guard let path = database?.resolvingLinks, let state = try? repository().hostState(),
-      state.databasePath == ExactPath(path), let known = state.databaseFile, let present = FileBirth(path: path),
-      present != known, let status = try? environment.files.status(path)
-    else { return nil }
-    return Timestamp(milliseconds: status.changed / 1_000_000)
-  }
-}

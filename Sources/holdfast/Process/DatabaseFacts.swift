@@ -162,8 +162,7 @@ struct DatabaseFacts {
     }
     // A file that was moved or copied here may have a time of change from before the newest backup.
     let status = try? files.status(facts.path)
-    let touch = status.map { Timestamp(milliseconds: $0.changed / 1_000_000) } ?? write
-    let last = max(write, touch, engine.databaseReplacement() ?? write)
+    let last = max(write, status.map { Timestamp(milliseconds: $0.changed / 1_000_000) } ?? write)
     guard let newest = facts.newest, last > newest.created else { return first.forget() }
     facts.unseenWrite = first.record(last, after: newest.id)
   }
