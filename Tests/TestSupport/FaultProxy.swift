@@ -129,6 +129,9 @@ private final class Relay: Sendable {
       guard pass(request, reader, client, fault(of: request)), !request.closes else { break }
     }
     open.withLock { _ = $0?.remove(client) }
+    // A process that another test has started in this moment may hold the socket as well, and a client
+    // that waits for its end would wait for the end of that process.
+    shutdown(client, Int32(SHUT_RDWR))
     close(client)
   }
 
