@@ -78,7 +78,9 @@ struct LostBackupTests {
   func endedClient() throws {
     for waits in [true, false] {
       var ends: [Int32] = [0, 0]
-      #expect(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0, &ends) == 0)
+      // A process that another test starts meanwhile must not hold the client's end.
+      let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | O_CLOEXEC
+      #expect(socketpair(AF_UNIX, type, 0, &ends) == 0)
       var connection = ControlConnection(id: 1, descriptor: ends[0], at: 0)
       let line = Array("{\"version\":1,\"command\":\"pause\",\"milliseconds\":60000}\n".utf8)
       #expect(write(ends[1], line, line.count) == line.count)
