@@ -55,6 +55,14 @@ package enum RetryDecision: Sendable, Hashable {
     }
   }
 
+  /// Whether the same call follows, at once or later.
+  var isRepetition: Bool {
+    switch self {
+    case .again, .refreshCredentials, .rereadContent, .shiftClock, .useRegion, .leaveOutOptionalHeaders: true
+    case .confirm, .fail: false
+    }
+  }
+
   private static let deniedPause: Int64 = 5 * 60_000
   private static let fullPause: Int64 = 5 * 60_000
   private static let hour: Int64 = 60 * 60_000

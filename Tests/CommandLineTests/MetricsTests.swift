@@ -30,6 +30,11 @@ import Wording
     counters.recordDrill(restore: 1200)
     counters.recordDrill(restore: nil)
     counters.trackerMisses = 2
+    var traffic = TargetTraffic()
+    traffic.record(.put, duration: 30, received: 0, retry: .throttled)
+    traffic.record(.put, duration: 40, received: 0, retry: nil)
+    traffic.record(.list, duration: 5, received: 900, retry: nil)
+    counters.targets = ["nas": traffic]
     return counters
   }
 
@@ -69,6 +74,11 @@ import Wording
       "holdfast_target_stored_bytes{\(label),target=\"nas\"} 3145728",
       "holdfast_target_requests_total{\(label),target=\"nas\",operation=\"put\"} 40",
       "holdfast_target_sent_bytes_total{\(label),target=\"nas\"} 4096",
+      "holdfast_target_received_bytes_total{\(label),target=\"nas\"} 900",
+      "holdfast_target_retries_total{\(label),target=\"nas\",reason=\"throttled\"} 1",
+      "holdfast_target_retries_total{\(label),target=\"nas\",reason=\"full\"} 0",
+      "holdfast_target_request_duration_seconds_bucket{\(label),target=\"nas\",operation=\"put\",le=\"0.05\"} 2",
+      "holdfast_target_request_duration_seconds_sum{\(label),target=\"nas\",operation=\"put\"} 0.07",
       "holdfast_start_timestamp_seconds 1732284202.25", "holdfast_metrics_written_timestamp_seconds 1732284202.25",
     ] { #expect(lines.contains(Substring(line)), "\(line)") }
     #expect(!page().contains("\nholdfast_start") && page().contains("\nholdfast_agent_up 0\n"))

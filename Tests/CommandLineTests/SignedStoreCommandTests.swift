@@ -29,6 +29,23 @@ struct SignedStoreCommandTests {
     return try content(bed.folder.path("copy.db"))
   }
 
+  /// The metrics of a running agent that has made lists and uploads.
+  private func expectTraffic() throws {
+    let metrics = try bed.succeed("metrics", environment: account)
+    func value(_ name: String) -> Double? {
+      let line = metrics.split(separator: "\n").first { $0.hasPrefix(name) }
+      return line?.split(separator: " ").last.flatMap { Double($0) }
+    }
+    let labels = #"database="app",target="s3""#
+    for operation in ["put", "list"] {
+      let name = "holdfast_target_request_duration_seconds"
+      let own = #"{\#(labels),operation="\#(operation)"}"#
+      #expect(value("\(name)_count\(own)") ?? 0 >= 1 && value("\(name)_sum\(own)") ?? 0 > 0, "\(metrics)")
+    }
+    #expect(value("holdfast_target_received_bytes_total{\(labels)}") ?? 0 > 100, "\(metrics)")
+    #expect(value(#"holdfast_target_retries_total{\#(labels),reason="denied"}"#) == 0, "\(metrics)")
+  }
+
   @Test("sync copies backups, every command reads them, and a machine with nothing else restores them")
   func sync() throws {
     let ids = [try bed.create(account), try bed.createIncremental(nil, account)]
@@ -82,6 +99,7 @@ struct SignedStoreCommandTests {
       let before = copies
       copies = count(try waitForCopies { count($0) > before })
     }
+    try expectTraffic()
     kill(agent.id, SIGTERM)
     #expect(agent.waitForEnd() == 0)
     #expect(try restore("latest") == content(bed.database))

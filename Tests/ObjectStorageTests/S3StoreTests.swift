@@ -140,6 +140,28 @@ extension HTTPRequest {
     #expect(client.sent[3].header("authorization")?.contains("/eu-west-1/s3/") == true)
   }
 
+  @Test("Each request is counted once, with the reason if it is sent again")
+  func attempts() throws {
+    let recorded = Mutex<[S3Attempt]>([])
+    var settings = Moto.small
+    settings.attempts = 2
+    settings.attempted = { attempt in recorded.withLock { $0.append(attempt) } }
+    let client = ScriptedClient([
+      Self.error(503, "SlowDown"), Self.done, .response(200, [], "content"), .failure(.connect),
+      Self.error(403, "AccessDenied"), Self.error(404, "NoSuchKey"), Self.done,
+    ])
+    let store = try Self.store(client, settings: settings)
+    try store.put("k", ObjectContent([1]))
+    #expect(try store.get("k") == Array("content".utf8))
+    #expect(throws: StoreError.self) { try store.list(ListQuery()) }
+    #expect(throws: StoreError.self) { try store.get("k") }
+    try store.delete("k")
+    let attempts = recorded.withLock { $0 }
+    #expect(attempts.map(\.operation) == [.put, .put, .get, .list, .list, .get, .delete])
+    #expect(attempts.map(\.reasonToRepeat) == [.throttled, nil, nil, .unreachable, .denied, nil, nil])
+    #expect(attempts.map(\.received) == [0, 0, 7, 0, 0, 0, 0] && attempts.allSatisfy { 0..<60_000 ~= $0.duration })
+  }
+
   @Test func unknownOptionalHeadersAreLeftOut() throws {
     let client = ScriptedClient([Self.error(501, "NotImplemented"), Self.done, Self.done])
     let store = try Self.store(client)

@@ -35,7 +35,7 @@ struct DatabaseParts {
     of database: AgentDatabase, _ machine: TriggerMachine, newest: NewestBackup?, isReady: Bool
   ) -> DatabaseStatus {
     var counters = reporter.counters
-    counters.trackerMisses = Int64(alarms.trackerMisses)
+    (counters.trackerMisses, counters.targets) = (Int64(alarms.trackerMisses), targets.traffic)
     return DatabaseStatus(
       name: database.name, path: watcher.path.resolved, folder: database.engine.folder, isReady: isReady,
       files: watcher.files.text, trigger: machine.status, alarms: alarms.status, lastPoint: newest?.id,

@@ -77,13 +77,16 @@ final class LoopContext {
   func pool(_ kind: WorkerPool.Kind) -> WorkerPool { kind == .backups ? workers : housekeeping }
 
   /// Opens the store of a target. No request is sent.
-  func openStore(_ target: Target) -> any ObjectStore {
+  ///
+  /// - Parameter meter: counts its requests.
+  func openStore(_ target: Target, _ meter: TrafficMeter) -> any ObjectStore {
     if let stores { return stores(target) }
-    let limits = target.connection.limits
-    guard limits != TransferLimits() else { return target.connection.open(target.url, on: transfers) }
-    let loop = TransferLoop(limits: limits)
+    var connection = target.connection
+    connection.uploads.attempted = { meter.record($0) }
+    guard connection.limits != TransferLimits() else { return connection.open(target.url, on: transfers) }
+    let loop = TransferLoop(limits: connection.limits)
     limited = limited.filter { $0.loop != nil } + [WeakTransferLoop(loop: loop)]
-    return target.connection.open(target.url, on: loop)
+    return connection.open(target.url, on: loop)
   }
 
   /// Cancels all requests of targets; later ones fail.

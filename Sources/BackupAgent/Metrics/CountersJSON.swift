@@ -6,11 +6,12 @@ import BackupPolicy
 extension BackupCounters {
   package var json: JSONValue {
     .object([
-      "backups": Self.object(backups), "stored": Self.object(stored), "bytes": Self.object(bytes),
-      "pages": Self.object(pages), "searches": Self.object(searches), "delay_ms": delay.json,
-      "durations_ms": .object(JSONObject(Self.named(durations).mapValues(\.json))),
+      "backups": .init(counts: backups), "stored": .init(counts: stored), "bytes": .init(counts: bytes),
+      "pages": .init(counts: pages), "searches": .init(counts: searches), "delay_ms": delay.json,
+      "durations_ms": .init(histograms: durations),
       "drills_passed": .integer(passedDrills), "drills_failed": .integer(failedDrills),
       "drill_restores_ms": restores.json, "tracker_misses": .integer(trackerMisses),
+      "targets": .object(JSONObject(targets.mapValues(\.json))),
     ])
   }
 
@@ -18,40 +19,70 @@ extension BackupCounters {
   package init?(_ json: JSONValue?) {
     guard case .object(let keys)? = json else { return nil }
     self.init(
-      backups: Self.counts(keys["backups"]), stored: Self.counts(keys["stored"]), bytes: Self.counts(keys["bytes"]),
-      pages: Self.counts(keys["pages"]), searches: Self.counts(keys["searches"]),
-      delay: Histogram(keys["delay_ms"]) ?? .durations, durations: Self.histograms(keys["durations_ms"]),
+      backups: keys.counts(of: "backups"), stored: keys.counts(of: "stored"), bytes: keys.counts(of: "bytes"),
+      pages: keys.counts(of: "pages"), searches: keys.counts(of: "searches"),
+      delay: Histogram(keys["delay_ms"]) ?? .durations, durations: keys.histograms(of: "durations_ms"),
       passedDrills: keys.integer("drills_passed") ?? 0, failedDrills: keys.integer("drills_failed") ?? 0,
       restores: Histogram(keys["drill_restores_ms"]) ?? .durations,
-      trackerMisses: keys.integer("tracker_misses") ?? 0)
+      trackerMisses: keys.integer("tracker_misses") ?? 0, targets: [:])
+    guard case .object(let known)? = keys["targets"] else { return }
+    for name in known.keys { targets[name] = TargetTraffic(known[name]) }
+  }
+}
+
+extension TargetTraffic {
+  fileprivate var json: JSONValue {
+    .object([
+      "durations_ms": .init(histograms: durations), "received_bytes": .integer(receivedBytes),
+      "retries": .init(counts: retries),
+    ])
   }
 
-  private static func named<Key: RawRepresentable<String>, Value>(_ values: [Key: Value]) -> [String: Value] {
-    Dictionary(uniqueKeysWithValues: values.map { ($0.key.rawValue, $0.value) })
+  /// Reads ``json``.
+  fileprivate init?(_ json: JSONValue?) {
+    guard case .object(let keys)? = json else { return nil }
+    self.init(
+      durations: keys.histograms(of: "durations_ms"), receivedBytes: keys.integer("received_bytes") ?? 0,
+      retries: keys.counts(of: "retries"))
+  }
+}
+
+// Values by the raw values of their keys.
+
+extension JSONValue {
+  fileprivate init<Key: RawRepresentable<String>>(counts: [Key: Int64]) {
+    self.init(counts) { .integer($0) }
   }
 
-  private static func object<Key: RawRepresentable<String>>(_ counts: [Key: Int64]) -> JSONValue {
-    .object(JSONObject(named(counts).mapValues { JSONValue.integer($0) }))
+  fileprivate init<Key: RawRepresentable<String>>(histograms: [Key: Histogram]) {
+    self.init(histograms, \.json)
   }
 
-  private static func counts<Key: RawRepresentable<String> & Hashable>(_ json: JSONValue?) -> [Key: Int64] {
-    guard case .object(let keys)? = json else { return [:] }
-    var counts: [Key: Int64] = [:]
-    for name in keys.keys {
-      if let key = Key(rawValue: name), let count = keys.integer(name) { counts[key] = count }
+  private init<Key: RawRepresentable<String>, Value>(_ values: [Key: Value], _ json: (Value) -> JSONValue) {
+    let named = values.map { ($0.key.rawValue, json($0.value)) }
+    self = .object(JSONObject(Dictionary(named, uniquingKeysWith: { first, _ in first })))
+  }
+}
+
+extension JSONObject {
+  fileprivate func counts<Key: RawRepresentable<String> & Hashable>(of name: String) -> [Key: Int64] {
+    values(name) { if case .integer(let count) = $0 { count } else { nil } }
+  }
+
+  fileprivate func histograms<Key: RawRepresentable<String> & Hashable>(of name: String) -> [Key: Histogram] {
+    values(name) { Histogram($0) }
+  }
+
+  /// Entries that make no sense are left out.
+  private func values<Key: RawRepresentable<String> & Hashable, Value>(
+    _ name: String, _ value: (JSONValue) -> Value?
+  ) -> [Key: Value] {
+    guard case .object(let entries)? = self[name] else { return [:] }
+    var values: [Key: Value] = [:]
+    for name in entries.keys {
+      if let key = Key(rawValue: name), let entry = entries[name] { values[key] = value(entry) }
     }
-    return counts
-  }
-
-  private static func histograms(_ json: JSONValue?) -> [BackupKind: Histogram] {
-    guard case .object(let keys)? = json else { return [:] }
-    var histograms: [BackupKind: Histogram] = [:]
-    for name in keys.keys {
-      if let value = keys[name], let kind = BackupKind(rawValue: name), let histogram = Histogram(value) {
-        histograms[kind] = histogram
-      }
-    }
-    return histograms
+    return values
   }
 }
 

@@ -28,6 +28,11 @@ final class DatabaseTargets {
   var isDone: Bool { all.allSatisfy(\.isDone) }
   var status: [TargetRecord] { keepers.map(\.status) }
 
+  /// The requests to each bucket so far, by the name of the target.
+  var traffic: [String: TargetTraffic] {
+    Dictionary(keepers.compactMap { keeper in keeper.traffic.map { (keeper.target.name, $0) } }) { first, _ in first }
+  }
+
   /// When something is due by a clock.
   var deadline: Deadline { all.reduce(Deadline(monotonic: alarms.deadline)) { $0.earlier($1.deadline) } }
 

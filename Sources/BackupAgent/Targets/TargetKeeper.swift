@@ -15,6 +15,7 @@ final class TargetKeeper {
   private let alarms: AlarmBook
   private let logger: Logger
   private var machine: ShippingMachine
+  private let meter = TrafficMeter()
   private var lane: TargetLane?
   private var progress: Progress?
   /// The backups that were stored since the last run began; nil if anything else happened too, and
@@ -55,6 +56,9 @@ final class TargetKeeper {
     status.nextTry = machine.nextTry(at: clock.moment)
     return status
   }
+
+  /// The requests so far; nil for a folder, which gets no requests.
+  var traffic: TargetTraffic? { target.requiredFolder == nil ? meter.traffic : nil }
 
   /// When something is due by a clock.
   var deadline: Deadline {
@@ -206,7 +210,7 @@ final class TargetKeeper {
   }
 
   private func makeLane() -> TargetLane {
-    let (engine, target, store) = (engine, target, shared.openStore(target))
+    let (engine, target, store) = (engine, target, shared.openStore(target, meter))
     return TargetLane(id, shared.targetThreads, shared.inbox) { TargetWork(engine, target, store) }
   }
 

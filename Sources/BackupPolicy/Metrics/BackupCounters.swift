@@ -39,18 +39,20 @@ package struct BackupCounters: Hashable, Sendable {
   package private(set) var restores = Histogram.durations
   /// Times at which a full found changes that had not been tracked.
   package var trackerMisses: Int64 = 0
+  /// The requests to each bucket, by the name of the target.
+  package var targets: [String: TargetTraffic] = [:]
 
   package init() {}
 
   package init(
     backups: [Outcome: Int64], stored: [BackupKind: Int64], bytes: [BackupKind: Int64], pages: [BackupKind: Int64],
     searches: [Search: Int64], delay: Histogram, durations: [BackupKind: Histogram], passedDrills: Int64,
-    failedDrills: Int64, restores: Histogram, trackerMisses: Int64
+    failedDrills: Int64, restores: Histogram, trackerMisses: Int64, targets: [String: TargetTraffic]
   ) {
     (self.backups, self.stored, self.bytes, self.pages) = (backups, stored, bytes, pages)
     (self.searches, self.delay, self.durations) = (searches, delay, durations)
     (self.passedDrills, self.failedDrills, self.restores) = (passedDrills, failedDrills, restores)
-    self.trackerMisses = trackerMisses
+    (self.trackerMisses, self.targets) = (trackerMisses, targets)
   }
 
   /// A backup was stored.

@@ -64,22 +64,31 @@ final class S3Exchange: Sendable {
     var pauses = 0
     while true {
       let present = try credentials.current(now: settings.now())
+      let start = SuspendingClock.now
       do throws(StoreError) {
-        return try attempt(request, present, sink)
+        let response = try attempt(request, present, sink)
+        settings.attempted?(S3Attempt(request, since: start, received: response.received))
+        return response
       } catch {
         if error.isAboutKeys { credentials.invalidate(present) }
-        let row = Self.row(error.kind)
-        failures[row, default: 0] += 1
-        // Without the optional headers it failed as well: they are not the reason.
-        if row == .unsupported, failures[row, default: 0] > 1 {
-          learned.withLock { $0.leavesOptionalHeadersOut = false }
-        }
-        let decision = RetryDecision.after(
-          error, attempt: failures[row] ?? 1, random: settings.random(), now: settings.now(),
-          optionalHeaders: !request.optionalHeaders.isEmpty && !learned.withLock { $0.leavesOptionalHeadersOut })
+        let decision = decide(error, request, &failures)
+        settings.attempted?(
+          S3Attempt(request, since: start, reasonToRepeat: decision.isRepetition ? error.kind : nil))
         try apply(decision, after: error, request, present, &pauses)
       }
     }
+  }
+
+  private func decide(
+    _ error: StoreError, _ request: S3Request, _ failures: inout [StoreError.Kind: Int]
+  ) -> RetryDecision {
+    let row = Self.row(error.kind)
+    failures[row, default: 0] += 1
+    // Without the optional headers it failed as well: they are not the reason.
+    if row == .unsupported, failures[row, default: 0] > 1 { learned.withLock { $0.leavesOptionalHeadersOut = false } }
+    return RetryDecision.after(
+      error, attempt: failures[row] ?? 1, random: settings.random(), now: settings.now(),
+      optionalHeaders: !request.optionalHeaders.isEmpty && !learned.withLock { $0.leavesOptionalHeadersOut })
   }
 
   /// Failures are counted by row of the table of retries.

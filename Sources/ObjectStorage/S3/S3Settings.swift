@@ -14,6 +14,8 @@ package struct S3Settings: Sendable {
   /// How often a request is sent if the store is not reachable or busy. With 1, the caller waits and
   /// asks again as `RetryDecision` says.
   package var attempts = 1
+  /// Called after each request, by the thread that has sent it.
+  package var attempted: (@Sendable (S3Attempt) -> Void)?
 
   /// Milliseconds since the epoch.
   package var now: @Sendable () -> Int64 = StoreTime.now

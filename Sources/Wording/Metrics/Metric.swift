@@ -29,6 +29,9 @@ package enum Metric: String, CaseIterable, Sendable {
   case targetBytes = "holdfast_target_stored_bytes"
   case targetRequests = "holdfast_target_requests_total"
   case targetSent = "holdfast_target_sent_bytes_total"
+  case targetReceived = "holdfast_target_received_bytes_total"
+  case targetRetries = "holdfast_target_retries_total"
+  case targetRequestDuration = "holdfast_target_request_duration_seconds"
   case refused = "holdfast_refused_databases"
   case notifications = "holdfast_notifications_total"
   case build = "holdfast_build_info"
@@ -45,9 +48,9 @@ package enum Metric: String, CaseIterable, Sendable {
   package var kind: Kind {
     switch self {
     case .backups, .storedBackups, .backupBytes, .storedPages, .comparisons, .trackerMisses, .drills, .targetRequests,
-      .targetSent, .notifications:
+      .targetSent, .targetReceived, .targetRetries, .notifications:
       .counter
-    case .backupDelay, .backupDuration, .drillRestore: .histogram
+    case .backupDelay, .backupDuration, .drillRestore, .targetRequestDuration: .histogram
     default: .gauge
     }
   }
@@ -62,9 +65,10 @@ package enum Metric: String, CaseIterable, Sendable {
     case .notifications: ["channel", "outcome"]
     case .backups, .drills: ["database", "outcome"]
     case .targetUp, .targetOwed, .targetOwedSince, .targetLastSuccess, .targetNewest, .targetObjects, .targetBytes,
-      .targetSent:
+      .targetSent, .targetReceived:
       ["database", "target"]
-    case .targetRequests: ["database", "target", "operation"]
+    case .targetRequests, .targetRequestDuration: ["database", "target", "operation"]
+    case .targetRetries: ["database", "target", "reason"]
     case .build: ["version"]
     case .refused, .agentUp, .start, .written: []
     }
@@ -101,6 +105,12 @@ package enum Metric: String, CaseIterable, Sendable {
     case .targetBytes: "Bytes of all of them"
     case .targetRequests: "Requests of this host since the month began (UTC), by operation: put, get, list or delete"
     case .targetSent: "Bytes of the archives that this host sent since the month began (UTC)"
+    case .targetReceived: "Bytes of the store's successful answers since the agent's start; absent for a folder"
+    case .targetRetries:
+      "Failed requests since the agent's start that are sent again, at once or later, by reason: unreachable, "
+        + "throttled, unavailable, conflict, damaged, credentials, denied, clock, region, full or unsupported; "
+        + "absent for a folder"
+    case .targetRequestDuration: "How long a request took, also a failed one; absent for a folder"
     case .refused: "Databases that are not backed up because another one has their name or folder"
     case .notifications: "Messages since the agent's start, by outcome: accepted or failed"
     case .build: "1, with the version"

@@ -105,6 +105,19 @@ package struct MetricsPage: Sendable {
     add(.drills, [name, "passed"], "\(counters.passedDrills)")
     add(.drills, [name, "failed"], "\(counters.failedDrills)")
     add(.drillRestore, [name], counters.restores)
+    for (target, traffic) in counters.targets.sorted(by: { $0.key < $1.key }) { add(traffic, [name, target]) }
+  }
+
+  private mutating func add(_ traffic: TargetTraffic, _ labels: [String]) {
+    add(.targetReceived, labels, "\(traffic.receivedBytes)")
+    for reason in TargetTraffic.Reason.allCases {
+      add(.targetRetries, labels + [reason.rawValue], "\(traffic.retries[reason] ?? 0)")
+    }
+    for operation in TargetTraffic.Operation.allCases {
+      if let durations = traffic.durations[operation] {
+        add(.targetRequestDuration, labels + [operation.rawValue], durations)
+      }
+    }
   }
 
   private mutating func add(_ messages: MessageCounts) {
