@@ -99,11 +99,12 @@ package struct Delivery: Sendable {
   }
 
   private func post(_ request: WebRequest, _ caFile: String?) throws -> String {
-    try exchange(request.request, caFile)
+    try exchange(request.request, caFile, secret: request.secret)
   }
 
+  /// - Parameter secret: in the body of the request.
   /// - Throws: ``DeliveryFailure``, also for an answer that is no success.
-  func exchange(_ request: HTTPRequest, _ caFile: String?) throws -> String {
+  func exchange(_ request: HTTPRequest, _ caFile: String?, secret: String? = nil) throws -> String {
     var settings = TransferSettings(version: holdfastVersion)
     (settings.caFile, settings.connectTimeout) = (caFile, WebRequest.timeout)
     let host = WebAddress.host(of: request.url)
@@ -113,7 +114,7 @@ package struct Delivery: Sendable {
     } catch {
       throw DeliveryFailure(HoldfastError(.failed, error.message), mayPass: !error.isLasting)
     }
-    let text = RequestSecrets(of: request).removed(from: response.body)
+    let text = RequestSecrets(of: request, and: secret).removed(from: response.body)
     let body = String(decoding: text, as: UTF8.self).printable.shortened(toBytes: 200)
     let answer = "\(response.status)\(body.isEmpty ? "" : " \(body)")"
     guard response.status / 100 != 2 else { return answer }

@@ -1,7 +1,8 @@
 import Names
 import Transfer
 
-/// The secrets of a request: its path and query, its token, and the user and password of its URL.
+/// The secrets of a request: its path and query, its token, the user and password of its URL, and what
+/// its body has of this kind.
 ///
 /// A receiver may repeat them in its answer, such as `Cannot POST /hooks/SECRET`. The answer is a part
 /// of errors, which appear in the log, in `status` and in messages of other channels.
@@ -13,21 +14,25 @@ struct RequestSecrets {
 
   private let texts: Set<[UInt8]>
 
-  init(of request: HTTPRequest) {
+  /// - Parameter secret: in the body.
+  init(of request: HTTPRequest, and secret: String? = nil) {
     let sent = Array(request.url.utf8).prefix { $0 != UInt8(ascii: "#") }
     let start = sent.firstRange(of: Array("://".utf8))?.upperBound ?? sent.startIndex
     let authority = sent[start...].prefix { $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?") }
     let place = sent[authority.endIndex...]
-    let found = Self.login(authority) + Self.tokens(request.headers) + Self.parts(place)
+    let own = [Array((secret ?? "").utf8)[...]].filter { $0.count >= Self.leastUser }
+    let found = Self.login(authority) + Self.tokens(request.headers) + Self.parts(place) + own
     texts = Set(found.flatMap { [Array($0), Self.decoded($0)] }.filter { !$0.isEmpty })
   }
 
-  /// The text with `…` in the place of each secret.
+  /// The text with `…` in the place of each secret, in capitals or not. A long one may be cut off.
   func removed(from text: [UInt8]) -> [UInt8] {
     var isSecret = Array(repeating: false, count: text.count)
-    for secret in texts where secret.count <= text.count {
-      for start in 0...(text.count - secret.count) where text[start...].starts(with: secret) {
-        for index in start..<(start + secret.count) { isSecret[index] = true }
+    for secret in texts {
+      for start in text.indices {
+        let count = Self.commonCount(text[start...], secret)
+        guard count == secret.count || count >= Self.leastPart else { continue }
+        for index in start..<(start + count) { isSecret[index] = true }
       }
     }
     var result: [UInt8] = []
@@ -39,6 +44,20 @@ struct RequestSecrets {
       }
     }
     return result
+  }
+
+  /// How many bytes are equal from the start on, apart from the case of ASCII letters.
+  private static func commonCount(_ text: ArraySlice<UInt8>, _ secret: [UInt8]) -> Int {
+    var count = 0
+    for (byte, known) in zip(text, secret) {
+      guard small(byte) == small(known) else { break }
+      count += 1
+    }
+    return count
+  }
+
+  private static func small(_ byte: UInt8) -> UInt8 {
+    UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte ? byte | 0x20 : byte
   }
 
   /// The user and the password, also in the form of the header `Authorization`.

@@ -12,6 +12,8 @@ struct WebRequest {
   var url: String
   var body: [UInt8]
   var headers: [(name: String, value: String)] = [("Content-Type", "application/json")]
+  /// A part of the body that only the receiver may know.
+  var secret: String?
 
   var request: HTTPRequest { HTTPRequest(.post, url, headers: headers, body: .bytes(body), timeout: Self.timeout) }
 
@@ -55,6 +57,8 @@ struct WebRequest {
       "priority": .integer(isUrgent ? 4 : 3), "tags": .array([.string(tag)]),
     ])
     var request = WebRequest(url: url, body: body.encodedLine())
+    // On a public server everyone who knows the topic can read the messages.
+    request.secret = topic
     if let token { request.headers.append(("Authorization", "Bearer \(token)")) }
     return request
   }

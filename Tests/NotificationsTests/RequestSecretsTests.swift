@@ -5,9 +5,9 @@ import Transfer
 
 @Suite("Secrets of a request in the receiver's answer")
 struct RequestSecretsTests {
-  private func removed(_ answer: String, url: String, token: String? = nil) -> String {
+  private func removed(_ answer: String, url: String, token: String? = nil, topic: String? = nil) -> String {
     let headers = token.map { [(name: "Authorization", value: "Bearer \($0)")] } ?? []
-    let secrets = RequestSecrets(of: HTTPRequest(.post, url, headers: headers))
+    let secrets = RequestSecrets(of: HTTPRequest(.post, url, headers: headers), and: topic)
     return String(decoding: secrets.removed(from: Array(answer.utf8)), as: UTF8.self)
   }
 
@@ -40,11 +40,19 @@ struct RequestSecretsTests {
     #expect(removed("Authorization: Basic YWdlbnQ6cEBzcw==", url: url) == "Authorization: Basic …")
   }
 
-  @Test("Secrets that overlap, repeat or end the text are removed whole, and other case is another text")
+  @Test("Nor the topic in the body, what is cut off after eight bytes, and capitals")
+  func changed() {
+    #expect(removed(#"{"topic":"ops-k3q9x"}"#, url: "https://a.test", topic: "ops-k3q9x") == #"{"topic":"…"}"#)
+    #expect(removed("a topic", url: "https://a.test", topic: "a") == "a topic")
+    let url = "https://a.test/in/s3cret-k3q9x"
+    #expect(removed("no s3cret-k…, no S3CRET-K3Q9X, no s3cret-", url: url) == "no ……, no …, no s3cret-")
+  }
+
+  @Test("Secrets that overlap, repeat or end the text are removed whole")
   func places() {
     let url = "https://a.test/abcabcabc/cabcabca"
     #expect(removed("abcabcabcabca abcabcabc", url: url) == "… …")
-    #expect(removed("ABCABCABC", url: url) == "ABCABCABC" && removed("", url: url) == "")
+    #expect(removed("abcabc", url: url) == "abcabc" && removed("", url: url) == "")
     #expect(removed("né abcabcabc é", url: url) == "né … é")
   }
 }
