@@ -45,6 +45,30 @@ struct SurroundingsTests {
     #expect(result.status == 1 && result.stderr.contains("threads"), "\(result.status) \(result.stderr)")
   }
 
+  @Test("A damaged database is refused with advice if it cannot be read, else kept without invented figures")
+  func damagedDatabase() throws {
+    let bed = try CommandBed(rows: 20)
+    let script = """
+      import sys
+      with open(sys.argv[1], "r+b") as file:
+          if sys.argv[2] == "schema":
+              file.seek(100)
+              file.write(b"ww")
+          else:
+              file.truncate(file.seek(0, 2) - 4096)
+      """
+    _ = try bed.value("PRAGMA wal_checkpoint(TRUNCATE)")
+    _ = try bed.python(script, bed.database, "schema")
+    let created = try bed.run("create")
+    #expect(created.status == 0 && !created.stdout.contains("Records"), "\(created)")
+    let verified = try bed.run("verify", "latest")
+    #expect(verified.stdout.contains("the database in it is flawed"), "\(verified)")
+    _ = try bed.python(script, bed.database, "size")
+    let refused = try bed.run("create")
+    #expect(refused.status == 1 && refused.stderr.contains("is malformed"), "\(refused)")
+    #expect(refused.stderr.contains("hint: keep a copy of the file and its -wal"), "\(refused)")
+  }
+
   @Test("A password in quotes is used unchanged, with a warning")
   func quotedPassword() throws {
     let bed = try CommandBed(rows: 20)

@@ -21,16 +21,16 @@ final class ArchiveWriter: Sendable {
   private let level: CompressionLevel?
   private let secret: PageDigest.Secret
   private let progress: Progress
-  private let tableRoots: [Identifier: UInt32]
+  private let tableRoots: [Identifier: UInt32]?
   private let census: RowCensus?
   private let table: PageDigestsWriter?
 
   /// - Parameters:
   ///   - level: nil stores the image as it is.
-  ///   - tableRoots: the tables whose rows are counted.
+  ///   - tableRoots: the tables whose rows are counted; nil if they are not known.
   ///   - table: receives the hash of every page.
   init(
-    _ source: any ImageSource, level: CompressionLevel?, secret: PageDigest.Secret, tableRoots: [Identifier: UInt32],
+    _ source: any ImageSource, level: CompressionLevel?, secret: PageDigest.Secret, tableRoots: [Identifier: UInt32]?,
     table: PageDigestsWriter? = nil, progress: Progress
   ) {
     self.table = table
@@ -77,6 +77,7 @@ final class ArchiveWriter: Sendable {
   }
 
   private func tableCounts() -> [Identifier: Int64?]? {
+    guard let tableRoots else { return nil }
     guard let census else { return tableRoots.isEmpty && source.imageSize == 0 ? [:] : nil }
     let counted = census.counts(tableRoots)
     return Dictionary(uniqueKeysWithValues: tableRoots.keys.map { ($0, counted[$0]) })

@@ -5,8 +5,8 @@ import SQLitePages
 /// The facts that are recorded of a database's content beside its pages.
 struct DatabaseContent: Sendable {
   var schemaVersion: String?
-  /// Root pages of the tables whose rows are counted as the pages pass by.
-  var tableRoots: [Identifier: UInt32] = [:]
+  /// Root pages of the tables whose rows are counted as the pages pass by; nil if they cannot be read.
+  var tableRoots: [Identifier: UInt32]?
   /// Names of all tables, SQLite's own included; nil if they cannot be read.
   var tables: [Identifier]?
   /// Pages on the freelist.
@@ -16,7 +16,7 @@ struct DatabaseContent: Sendable {
   static func read(_ connection: DatabaseConnection) -> DatabaseContent {
     var content = shape(connection)
     content.schemaVersion = try? connection.schemaVersion()
-    content.tableRoots = (try? connection.tableRoots()) ?? [:]
+    content.tableRoots = try? connection.tableRoots()
     return content
   }
 
