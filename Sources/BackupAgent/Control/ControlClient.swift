@@ -75,7 +75,10 @@ package struct ControlClient: ~Copyable {
 
   private static func isLocked(_ path: String, _ files: any FileOperations) throws -> Bool {
     let file = try files.open(path, .readNoFollow)
-    defer { files.close(file) }
+    defer {
+      file.unlock()
+      files.close(file)
+    }
     return try !files.lock(file, exclusive: false, wait: false)
   }
 

@@ -122,7 +122,10 @@ package struct Examination {
     let path = "\(engine.folder)/.state/agent.lock"
     let files = engine.environment.files
     guard let file = try? files.open(path, .readNoFollow) else { return nil }
-    defer { files.close(file) }
+    defer {
+      file.unlock()
+      files.close(file)
+    }
     guard let isFree = try? files.lock(file, exclusive: false, wait: false), !isFree else { return nil }
     let record = (try? files.contents(path, limit: 4096)).flatMap { $0 } ?? []
     return AgentLockHolder(record: record)?.description ?? "process unknown"
