@@ -1,4 +1,5 @@
 import BackupPolicy
+import CShims
 import Glibc
 
 /// The minimum of threads that an agent needs. Dispatch starts some of them: if it cannot, it waits
@@ -16,7 +17,7 @@ package enum ThreadSupply {
   /// - Throws: `failed` if the system has fewer.
   package static func require(_ count: Int = needed) throws {
     var ends: [Int32] = [0, 0]
-    guard pipe(&ends) == 0 else { throw HoldfastError(errno: errno, "start", "the agent's threads") }
+    guard cshims_pipe(&ends) == 0 else { throw HoldfastError(errno: errno, "start", "the agent's threads") }
     let (reading, writing) = (ends[0], ends[1])
     var threads: [pthread_t] = []
     defer {

@@ -1,3 +1,4 @@
+import CShims
 import Glibc
 import Names
 
@@ -113,8 +114,7 @@ struct HelperProcess {
 
   private static func pipe() throws(Failure) -> (read: Int32, write: Int32) {
     var ends: [Int32] = [0, 0]
-    guard Glibc.pipe(&ends) == 0 else { throw .notStarted(errno: errno) }
-    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    guard cshims_pipe(&ends) == 0 else { throw .notStarted(errno: errno) }
     return (ends[0], ends[1])
   }
 
