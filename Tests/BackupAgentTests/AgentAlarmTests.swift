@@ -95,6 +95,26 @@ import TestSupport
     #expect(harness.log.lines.count { $0.hasPrefix("error: ") } == 1, "\(harness.log.lines)")
   }
 
+  @Test("An alarm that lasts over a restart keeps its beginning, and one that has ended does not come back")
+  func restart() async throws {
+    let harness = try AgentHarness()
+    var beginnings: [Timestamp] = []
+    for _ in 0..<2 {
+      try await harness.withAgent(settings()) { _ in beginnings.append(try await alarm("missing", harness).since) }
+    }
+    #expect(beginnings[0] == beginnings[1])
+    try await harness.createDatabase()
+    try await harness.withAgent(settings()) { _ in
+      try await harness.waitForPoints(1)
+      try await harness.log.wait(for: "stored ")
+    }
+    try SystemFileOperations().unlink(harness.database)
+    try await harness.withAgent(settings()) { _ in
+      let again = try await alarm("missing", harness)
+      #expect(again.since > beginnings[0])
+    }
+  }
+
   @Test func aFileThatIsNoDatabaseIsAnAlarmUntilItIsOneAgain() async throws {
     let harness = try AgentHarness()
     try harness.folder.write("data/app.db", Array("this is not a database, but long enough to be one".utf8))

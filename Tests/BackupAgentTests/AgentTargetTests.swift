@@ -170,6 +170,42 @@ struct AgentTargetTests: TargetTests {
     #expect(harness.log.count("warning") == 0)
   }
 
+  @Test("The alarms of a target keep their beginning over a restart, until the target works")
+  func restart() async throws {
+    let time = ManualTime()
+    let harness = try AgentHarness(now: { time.now() })
+    try await harness.createDatabase()
+    let target = try target(harness)
+    let store = RefusingStore(FolderStore(harness.folder.path("nas")))
+    store.refuses.withLock { $0.puts = true }
+    func runAgent(_ body: () async throws -> Void) async throws {
+      try await harness.withAgent(configuration(harness, [target]), parts: { $0.stores = { _ in store } }) { _ in
+        try await body()
+      }
+    }
+    var beginnings: [[Timestamp]] = []
+    for _ in 0..<2 {
+      try await runAgent {
+        let denied = try await alarm("target_denied", harness)
+        time.advance(seconds: 1000)
+        harness.control.inbox.post(.clockSet)
+        beginnings.append([denied.since, try await alarm("target_behind", harness).since])
+      }
+    }
+    #expect(beginnings[0] == beginnings[1])
+    store.refuses.withLock { $0.puts = false }
+    try await runAgent {
+      try await waitForCopies(target, harness)
+      try await waitForCalm(harness)
+    }
+    store.refuses.withLock { $0.puts = true }
+    try await harness.python(insert)
+    try await runAgent {
+      let again = try await alarm("target_denied", harness)
+      #expect(again.since > beginnings[1][1])
+    }
+  }
+
   @Test("A store that fails, works and fails again at once is one failure in the log", arguments: [true, false])
   func flapping(isRefused: Bool) async throws {
     let harness = try AgentHarness()

@@ -227,6 +227,10 @@ struct DrillMachineTests {
     machine = DrillMachine(settings: strict)
     #expect(machine.receive(.startup(summary), at: at("18:00:00")) != .wait && machine.concerns.isEmpty)
     #expect(machine.receive(.tick, at: at("18:10:00")) == .wait && machine.concerns.isEmpty)
+    // Whoever has heard of it learns of its end only after a drill has passed.
+    machine = DrillMachine(settings: strict)
+    #expect(machine.receive(.startup(summary, wasTooOld: true), at: at("18:00:00")) != .wait)
+    #expect(machine.concerns.count == 1)
   }
 
   @Test("A stopping agent starts no drill, and a new schedule counts from its own start")

@@ -78,7 +78,7 @@ final class DatabaseWorker: @unchecked Sendable {
     findings.find(in: points)
     return .assessed(
       AssessmentReport(
-        assessment: assessment, files: files, clockDoubt: doubt,
+        assessment: assessment, files: files, clockDoubt: doubt, shortage: Result { try space.shortage() },
         newest: points.first { $0.obstacle == nil }.map { NewestBackup($0.metadata, in: engine.folder) },
         newestVerified: findings.newestVerified,
         lastScheduled: points.first { $0.metadata.backupType == .scheduled }?.metadata.created,

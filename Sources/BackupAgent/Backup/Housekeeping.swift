@@ -83,19 +83,23 @@ struct FreeSpaceKeeper {
 
   init(_ housekeeping: Housekeeping) { self.housekeeping = housekeeping }
 
-  /// - Returns: the shortage before the cleanup, for an alarm; nil if there was enough space.
-  mutating func makeRoom(_ progress: Progress) -> HoldfastError? {
+  /// Why the free space is less than configured; nil if it is not.
+  func shortage() throws -> HoldfastError? {
     let engine = housekeeping.engine
-    guard let retention = housekeeping.retention, let wanted = retention.minFreeSpace, let space = try? engine.space(),
-      let shortage = wanted.shortage(space)
-    else { return nil }
-    rhythm.recordBackup()
-    if rhythm.begin(at: engine.environment.monotonic()) {
-      housekeeping.cleanUp(by: retention, progress)
+    guard let wanted = housekeeping.retention?.minFreeSpace, let shortage = try wanted.shortage(engine.space()) else {
+      return nil
     }
     return HoldfastError(
       .noSpace, "\(engine.folder): \(shortage), so all but the newest verified backup may be removed",
       hint: "free some space, or keep fewer backups; holdfast cleanup --dry-run lists the backups that would be removed"
     )
+  }
+
+  /// - Returns: the shortage before the cleanup, for an alarm; nil if there was enough space.
+  mutating func makeRoom(_ progress: Progress) -> HoldfastError? {
+    guard let retention = housekeeping.retention, let shortage = (try? self.shortage()) ?? nil else { return nil }
+    rhythm.recordBackup()
+    if rhythm.begin(at: housekeeping.engine.environment.monotonic()) { housekeeping.cleanUp(by: retention, progress) }
+    return shortage
   }
 }

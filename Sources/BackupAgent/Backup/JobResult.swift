@@ -67,6 +67,8 @@ struct AssessmentReport: Sendable {
   var files: WatchedFiles
   /// The reason to doubt the clock.
   var clockDoubt: HoldfastError?
+  /// Why the free space is below the configured minimum; nil if it is not.
+  var shortage: Result<HoldfastError?, any Error>
   var newest: NewestBackup?
   /// When the newest backup was made that passed a verification.
   var newestVerified: Timestamp?

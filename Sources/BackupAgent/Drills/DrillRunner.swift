@@ -16,6 +16,8 @@ final class DrillRunner {
   private var needsHistory = true
   /// The first reading of the history has ended.
   private var isReady = false
+  /// The history was read, or drills are not used.
+  private var isKnown = false
   private var figures: DrillFigures?
   /// The status of the history's folder when it was read.
   private var seen: FileStatus?
@@ -47,6 +49,7 @@ final class DrillRunner {
     guard isReady || database.settings.drills.isActive || DrillWork.folder(of: database.engine) != nil else {
       // Drills are not used here, so no thread is started for them.
       (isReady, needsHistory) = (true, false)
+      isKnown = DrillWork.hasRepository(database.engine)
       receive(.startup(DrillSummary()))
       return nil
     }
@@ -60,6 +63,7 @@ final class DrillRunner {
   func finish(_ result: DrillResult) {
     seen = result.seen
     figures = result.figures ?? figures
+    isKnown = isKnown || figures != nil
     let summary = figures?.summary ?? machine.summary
     if let ending = result.ending {
       let failedBefore = alarms.contains(.drillFailed)
@@ -69,7 +73,7 @@ final class DrillRunner {
       receive(.learned(summary))
     } else {
       isReady = true
-      receive(.startup(summary))
+      receive(.startup(summary, wasTooOld: alarms.contains(.drillTooOld)))
     }
   }
 
@@ -107,6 +111,8 @@ final class DrillRunner {
   }
 
   private func reportConcerns() {
+    // Until then the alarms of the agent before this one are all that is known.
+    guard isReady, isKnown else { return }
     var found: Set<Alarm> = []
     for concern in machine.concerns {
       let alarm = Alarm(concern)

@@ -49,11 +49,16 @@ struct DrillWork: Sendable {
     return result
   }
 
+  /// Whether the folder of backups is there.
+  static func hasRepository(_ engine: Engine) -> Bool {
+    ((try? engine.environment.files.status(engine.folder)) ?? nil) != nil
+  }
+
   /// Reads the history.
   func readHistory() -> DrillResult {
     let seen = Self.folder(of: engine)
     do {
-      guard try engine.environment.files.status(engine.folder) != nil else { return DrillResult(seen: seen) }
+      guard Self.hasRepository(engine) else { return DrillResult(seen: seen) }
       return DrillResult(figures: try engine.drillFigures(), seen: seen)
     } catch {
       logger.debug("the history of drills cannot be read: \(error)")

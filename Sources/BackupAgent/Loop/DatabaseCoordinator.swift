@@ -237,6 +237,7 @@ final class DatabaseCoordinator {
 
   private func handle(_ report: AssessmentReport) {
     parts.alarms.update(.clock, report.clockDoubt)
+    if case .success(let shortage) = report.shortage { parts.alarms.update(.lowSpace, shortage) }
     let due = parts.alarms.record(report.assessment)
     newest = report.newest ?? newest
     parts.reporter.recordAssessment(newestVerified: report.newestVerified)

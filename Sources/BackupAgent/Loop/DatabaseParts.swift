@@ -19,7 +19,8 @@ struct DatabaseParts {
   init(_ id: DatabaseID, _ database: AgentDatabase, _ lock: AgentLock, _ shared: LoopContext, _ logger: Logger) {
     (self.lock, self.id, self.shared, self.logger) = (lock, id, shared, logger)
     reporter = DatabaseReporter(database, shared, logger)
-    alarms = AlarmBook(AlarmBook.Paths(database.engine), shared.clock, reporter, logger)
+    alarms = AlarmBook(
+      AlarmBook.Paths(database.engine), AlarmFile(database.engine), shared.clock, reporter, logger)
     watcher = ChangeWatcher(id, database, shared, alarms)
     connection = ConnectionKeeper(id, database.engine.environment, shared, logger)
     housekeeper = Housekeeper(id, database.settings.drills, shared, alarms, logger)
@@ -96,6 +97,7 @@ struct DatabaseParts {
   /// Does the work of the parts that is due.
   func handleTime(at moment: Moment) {
     targets.handleTime(at: moment)
+    alarms.handleTime(at: moment.monotonic)
     reporter.handleTime(at: moment.monotonic)
   }
 
@@ -114,13 +116,17 @@ struct DatabaseParts {
     watcher.unwatch()
     connection.end()
     targets.reportUnsent()
+    alarms.end()
     lock.release()
   }
 
   // MARK: Deadlines
 
   /// When a part has something due that does not wait for the end of a job.
-  var urgentDeadline: Deadline { Deadline(monotonic: connection.yieldingTime).earlier(targets.deadline) }
+  var urgentDeadline: Deadline {
+    Deadline(monotonic: connection.yieldingTime).earlier(targets.deadline)
+      .earlier(Deadline(monotonic: alarms.deadline))
+  }
 
   /// When a part has something due.
   ///

@@ -86,12 +86,12 @@ extension OpenAlarm.Key {
 }
 
 extension OpenAlarm {
-  fileprivate var json: JSONValue {
+  var json: JSONValue {
     .object(
       key.json.merging(["since": .string(since.iso8601), "message": .string(message), "hint": .optional(hint)]))
   }
 
-  fileprivate init?(_ json: JSONValue) {
+  init?(_ json: JSONValue) {
     guard case .object(let keys) = json, let key = Key(keys), let since = keys.time("since"),
       let message = keys.text("message")
     else { return nil }

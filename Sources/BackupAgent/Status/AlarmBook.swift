@@ -2,84 +2,6 @@ import BackupEngine
 import BackupPolicy
 import Logging
 
-/// A lasting condition that keeps the agent from its work. Scripts may rely on the raw value.
-enum Alarm: String, Hashable, Sendable, CaseIterable {
-  case missing
-  /// The file exists but has no page.
-  case empty
-  case locked
-  /// An application writes to a log that was deleted.
-  case logDeleted = "log_deleted"
-  case corrupt
-  case permission = "permission_denied"
-  case diskFull = "disk_full"
-  /// The free space is below the configured minimum.
-  case lowSpace = "low_space"
-  /// The key is missing or wrong.
-  case key
-  /// The key file is missing or holds a different key than the agent, or the key does not open the
-  /// newest backup.
-  case keyFile = "key_file"
-  /// The database's folder is gone.
-  case folder
-  /// The folder exists, but the kernel does not watch it.
-  case unwatched
-  /// Another agent holds the repository's lock.
-  case otherAgent = "other_agent"
-  /// A full found pages whose change was not detected. The alarm ends when the next full finds no
-  /// such page.
-  case trackerMiss = "tracker_miss"
-  /// The last drill failed.
-  case drillFailed = "drill_failed"
-  /// No drill has passed for too long.
-  case drillTooOld = "drill_too_old"
-  /// The clock jumped, so nothing is removed by age.
-  case clock
-  /// Backups fail for another reason.
-  case failing
-  /// A target does not have the recent backups.
-  case targetBehind = "target_behind"
-  /// A target refuses, is not there, or is not trusted.
-  case targetDenied = "target_denied"
-  case targetFull = "target_full"
-  /// The folder of a target is not the one that was used: a disk that is not mounted.
-  case targetMissing = "target_missing"
-  /// This machine's clock differs too much from that of a target's store.
-  case clockWrong = "clock_wrong"
-  /// A target lost archives that the repository cannot replace.
-  case targetIncomplete = "target_incomplete"
-  /// A target holds backups that this repository never stored.
-  case targetForeign = "target_foreign"
-  case targetTakenOver = "target_taken_over"
-  /// A target refuses to remove archives.
-  case targetRetention = "target_retention"
-  /// Messages by a channel are not accepted.
-  case notificationFailed = "notification_failed"
-  /// The signs of life are not accepted.
-  case heartbeatFailed = "heartbeat_failed"
-
-  /// The alarm for a failed backup.
-  init(_ code: HoldfastError.Code) {
-    switch code {
-    case .databaseMissing: self = .missing
-    case .busy: self = .locked
-    case .logDeleted: self = .logDeleted
-    case .databaseCorrupt, .notADatabase: self = .corrupt
-    case .permissionDenied: self = .permission
-    case .noSpace: self = .diskFull
-    case .wrongKey, .keyMissing: self = .key
-    default: self = .failing
-    }
-  }
-
-  static let ofDrills: Set<Alarm> = [.drillFailed, .drillTooOld]
-
-  /// The alarms that end when a backup succeeds.
-  static let ofBackups: Set<Alarm> = [
-    .missing, .empty, .locked, .logDeleted, .corrupt, .permission, .diskFull, .key, .otherAgent, .failing,
-  ]
-}
-
 /// The alarms of one database and their lines in the log: an alarm is logged when it begins, each
 /// hour while it lasts, and when it ends. Belongs to the loop's thread.
 final class AlarmBook {
@@ -102,6 +24,13 @@ final class AlarmBook {
     var alarm: Alarm
     /// The name of the target or channel; nil if the alarm is not about one.
     var target: String?
+
+    /// As messages and files have it.
+    ///
+    /// - Parameter database: its name; nil in the file of one database.
+    func open(of database: String? = nil) -> OpenAlarm.Key {
+      OpenAlarm.Key(database: database, kind: alarm.rawValue, subject: target)
+    }
   }
 
   private struct Entry {
@@ -110,6 +39,8 @@ final class AlarmBook {
     var hint: String?
     /// When the alarm is logged again if it lasts, in monotonic milliseconds.
     var nextLine: Int64
+
+    func alarm(_ key: OpenAlarm.Key) -> OpenAlarm { OpenAlarm(key, since: since, message: message, hint: hint) }
   }
 
   /// An alarm that lasts is logged again after this, in milliseconds.
@@ -119,14 +50,23 @@ final class AlarmBook {
   /// The number of fulls of this process that found pages that had changed without being tracked.
   private(set) var trackerMisses = 0
   private var entries: [Key: Entry] = [:]
+  private var memory: AlarmMemory
   /// The alarms of targets that have ended, until that is logged: a target may fail again in between.
   private var ended: [Key: (since: Timestamp, due: Int64)] = [:]
   private let clock: LoopClock
   private let reporter: DatabaseReporter
   private let logger: Logger
 
-  init(_ paths: Paths, _ clock: LoopClock, _ reporter: DatabaseReporter, _ logger: Logger) {
+  /// - Parameter file: has the alarms of the agent before this one.
+  init(_ paths: Paths, _ file: AlarmFile, _ clock: LoopClock, _ reporter: DatabaseReporter, _ logger: Logger) {
     (self.paths, self.clock, self.reporter, self.logger) = (paths, clock, reporter, logger)
+    memory = AlarmMemory(file, at: clock.moment, logger)
+    for alarm in Alarm.outlastingAgents {
+      let key = Key(alarm: alarm)
+      guard let known = memory.take(key.open()) else { continue }
+      entries[key] = Entry(
+        since: min(known.since, clock.now), message: known.message, hint: known.hint, nextLine: clock.monotonic)
+    }
   }
 
   /// Raises the alarm if there is an error; otherwise clears it.
@@ -160,6 +100,7 @@ final class AlarmBook {
   func clear(_ alarms: Set<Alarm>, of target: String? = nil) {
     for alarm in alarms.sorted(by: { $0.rawValue < $1.rawValue }) {
       let key = Key(alarm: alarm, target: target)
+      memory.forget(key.open(), at: clock.monotonic)
       guard let entry = entries.removeValue(forKey: key) else { continue }
       let text = target.map { ending(of: alarm, $0) } ?? ending(of: alarm)
       if target == nil {
@@ -167,15 +108,24 @@ final class AlarmBook {
       } else {
         ended[key] = (entry.since, clock.monotonic.addingClamped(Self.quiet))
       }
-      reporter.recordAlarm(alarm.rawValue, text, hint: nil, began: false)
+      report(key, text, hint: nil, began: false)
     }
   }
 
   /// Milliseconds for which a target must work before the log says that it does again.
   static let quiet: Int64 = 60_000
 
-  /// When the end of an alarm is to be logged, monotonic; nil if all ends are logged.
-  var deadline: Int64? { ended.values.map { $0.due }.min() }
+  /// When something is due, monotonic; nil if nothing is.
+  var deadline: Int64? { (ended.values.map { $0.due } + [memory.deadline].compactMap(\.self)).min() }
+
+  /// Logs the ends that are due, and writes the file if it is.
+  func handleTime(at time: Int64) {
+    logEnds(at: time)
+    memory.handleTime(at: time) { openOfDatabase }
+  }
+
+  /// The agent ends.
+  func end() { memory.save(openOfDatabase) }
 
   /// Logs the alarms that ended some time ago.
   func logEnds(at time: Int64) {
@@ -192,6 +142,7 @@ final class AlarmBook {
   func forget(target: String) {
     ended = ended.filter { $0.key.target != target }
     entries = entries.filter { $0.key.target != target || $0.key.alarm == .notificationFailed }
+    memory.forget(target: target, at: clock.monotonic)
     reporter.recordAlarmChange()
   }
 
@@ -210,8 +161,14 @@ final class AlarmBook {
     if let error {
       _ = record(key, error)
     } else if entries.removeValue(forKey: key) != nil {
-      reporter.recordAlarm(key.alarm.rawValue, end, hint: nil, began: false)
+      report(key, end, hint: nil, began: false)
     }
+  }
+
+  /// An alarm has begun or ended.
+  private func report(_ key: Key, _ message: String, hint: String?, began: Bool) {
+    memory.recordChange(at: clock.monotonic)
+    reporter.recordAlarm(key.alarm.rawValue, message, hint: hint, began: began)
   }
 
   func contains(_ alarm: Alarm, of target: String? = nil) -> Bool { entries[Key(alarm: alarm, target: target)] != nil }
@@ -229,11 +186,13 @@ final class AlarmBook {
   /// - Parameter database: its name.
   func open(of database: String) -> [OpenAlarm] {
     entries.map { key, entry in
-      let isOfAgent = [.notificationFailed, .heartbeatFailed].contains(key.alarm)
-      let key = OpenAlarm.Key(
-        database: isOfAgent ? nil : database, kind: key.alarm.rawValue, subject: key.target)
-      return OpenAlarm(key, since: entry.since, message: entry.message, hint: entry.hint)
+      entry.alarm(key.open(of: Alarm.ofAgent.contains(key.alarm) ? nil : database))
     }
+  }
+
+  /// The alarms as the file of the database has them. Those about the agent are in no file.
+  private var openOfDatabase: [OpenAlarm] {
+    entries.filter { !Alarm.ofAgent.contains($0.key.alarm) }.map { $0.value.alarm($0.key.open()) }
   }
 
   /// The alarm about a channel.
@@ -316,10 +275,11 @@ final class AlarmBook {
   /// - Returns: whether the alarm is new to a reader of the log.
   private func record(_ key: Key, _ error: HoldfastError) -> Bool {
     let (known, again) = (entries[key], ended.removeValue(forKey: key)?.since)
+    let before = known == nil ? memory.take(key.open()).map { min($0.since, clock.now) } : nil
     entries[key] = Entry(
-      since: known?.since ?? again ?? clock.now, message: error.message, hint: error.hint,
+      since: known?.since ?? again ?? before ?? clock.now, message: error.message, hint: error.hint,
       nextLine: known?.nextLine ?? clock.monotonic.addingClamped(Self.lineInterval))
-    if known == nil { reporter.recordAlarm(key.alarm.rawValue, error.message, hint: error.hint, began: true) }
+    if known == nil { report(key, error.message, hint: error.hint, began: true) }
     return known == nil && again == nil
   }
 

@@ -34,7 +34,7 @@ final class DatabaseTargets {
   }
 
   /// When something is due by a clock.
-  var deadline: Deadline { all.reduce(Deadline(monotonic: alarms.deadline)) { $0.earlier($1.deadline) } }
+  var deadline: Deadline { all.reduce(Deadline()) { $0.earlier($1.deadline) } }
 
   /// Begins what is configured and not there.
   func start() {
@@ -112,7 +112,6 @@ final class DatabaseTargets {
 
   /// Does the work that is due.
   func handleTime(at moment: Moment) {
-    alarms.logEnds(at: moment.monotonic)
     for keeper in all where keeper.deadline.isReached(at: moment) { keeper.receive(.tick) }
     dropLeavers()
   }

@@ -226,7 +226,7 @@ final class TargetKeeper {
 
   private func result(of report: ShippingReport) -> ShippingResult {
     switch report.ending {
-    case .success(nil): return .done(unsent: nil, next: nil)
+    case .success(nil): return .noRepository
     case .success(let outcome?): return succeeded(outcome)
     case .failure(let error): return failed(error, report.unsent, madeProgress: report.madeProgress)
     }
@@ -263,7 +263,8 @@ final class TargetKeeper {
 
   private func updateLag() {
     guard case .behind(_, let reason) = machine.lag(at: clock.now) else {
-      return alarms.clear([.targetBehind], of: target.name)
+      if machine.isKnown { alarms.clear([.targetBehind], of: target.name) }
+      return
     }
     let cause = trouble == nil ? nil : record.lastError.map { "; last error: \($0)" }
     let error = HoldfastError(
@@ -343,11 +344,11 @@ final class TargetKeeper {
   }
 
   private func endTrouble() {
-    let ending: [Alarm] = [.targetDenied, .targetFull, .targetMissing, .key]
-    let raised = Set(ending.filter { alarms.contains($0, of: target.name) })
-    alarms.clear(raised, of: target.name)
+    let ending: Set<Alarm> = [.targetDenied, .targetFull, .targetMissing, .key]
+    let isSaid = ending.contains { alarms.contains($0, of: target.name) }
+    alarms.clear(ending, of: target.name)
     // The end of an alarm has its own line.
-    if !raised.isEmpty { return trouble = nil }
+    if isSaid { return trouble = nil }
     if trouble?.calm == nil { trouble?.calm = clock.monotonic.addingClamped(AlarmBook.quiet) }
   }
 

@@ -16,8 +16,9 @@ package struct DrillMachine: Sendable {
   }
 
   package enum Event: Hashable, Sendable {
-    /// The agent has started, and knows the history.
-    case startup(DrillSummary)
+    /// The agent has started, and knows the history, and whether the one before it had reported that
+    /// the last drill was too old.
+    case startup(DrillSummary, wasTooOld: Bool = false)
     case finished(Ending, DrillSummary)
     /// Another process ran a drill, or points were added or removed.
     case learned(DrillSummary)
@@ -69,12 +70,13 @@ package struct DrillMachine: Sendable {
 
   private mutating func handle(_ event: Event) {
     switch event {
-    case .startup(let summary):
+    case .startup(let summary, let wasReported):
       self.summary = summary
       // If only runs begun since the start were made up, a computer that is off at that hour each
       // week would never drill.
       book.begin(after: (summary.last ?? summary.oldestPoint ?? now.wall).writable)
       _ = book.advance(to: now)
+      wasTooOld = wasReported && isTooOld
     case .finished(let ending, let summary): finish(ending, summary)
     case .learned(let summary): self.summary = summary
     case .reload(let settings): reload(settings)

@@ -161,8 +161,8 @@ extension NotificationMachine {
     }
   }
 
-  /// How long after the start of the agent an alarm of before may stay away.
-  private static func patience(after kind: String) -> Int64 { kind.hasPrefix("target_") ? 1_200_000 : 300_000 }
+  /// How long after the start of the agent an alarm of before may stay away, in milliseconds.
+  package static func patience(after kind: String) -> Int64 { kind.hasPrefix("target_") ? 1_200_000 : 300_000 }
 
   private mutating func update(_ alarms: [OpenAlarm]) {
     let open = Dictionary(alarms.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })

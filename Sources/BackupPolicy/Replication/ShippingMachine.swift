@@ -21,6 +21,8 @@ package enum ShippingResult: Hashable, Sendable {
   ///   - unsent: the backups that the target should have and does not; nil if it has all.
   ///   - next: when to run again although nothing new is stored; nil: never.
   case done(unsent: UnsentBackups?, next: Timestamp?)
+  /// There is no repository, or its folder is away.
+  case noRepository
   /// No request is sent for a pause in milliseconds, whatever happens.
   ///
   /// - Parameters:
@@ -63,6 +65,8 @@ package struct ShippingMachine: Sendable {
   private let settings: Settings
   /// The backups that the target should have and does not, as far as that is known.
   package private(set) var unsent: UnsentBackups?
+  /// A run has found out what the target should have and does not.
+  package private(set) var isKnown = false
   /// Failed runs since the last one that succeeded, or the last one that stored something and failed
   /// then, which is the first of them.
   package private(set) var failures = 0
@@ -147,19 +151,28 @@ package struct ShippingMachine: Sendable {
     self.start = nil
     switch result {
     case .done(let unsent, let next):
-      (self.unsent, self.next, failures, pauseEnd) = (unsent, next, 0, nil)
+      (self.unsent, isKnown, self.next, failures, pauseEnd) = (unsent, true, next, 0, nil)
       for (id, created) in meanwhile { add(id, created) }
-      // The run lists the target if the last list is that old.
-      if settings.check > 0, checkTime.map({ $0 <= start }) ?? true {
-        checkTime = start.addingClamped(settings.check.multipliedClamped(by: 1000)).addingClamped(1000)
-      }
+      planCheck(after: start)
+    case .noRepository:
+      (next, failures, pauseEnd) = (nil, 0, nil)
+      planCheck(after: start)
     case .failed(let pause, let unsent, let madeProgress):
       failures = attempt(madeProgress: madeProgress)
       pauseEnd = moment.monotonic.addingClamped(max(1, pause))
       isPending = true
       self.unsent = unsent ?? self.unsent
+      isKnown = isKnown || unsent != nil
     }
     meanwhile = []
+  }
+
+  /// A run lists the target if the last list is that old.
+  ///
+  /// - Parameter start: of a run that has not failed.
+  private mutating func planCheck(after start: Int64) {
+    guard settings.check > 0, checkTime.map({ $0 <= start }) ?? true else { return }
+    checkTime = start.addingClamped(settings.check.multipliedClamped(by: 1000)).addingClamped(1000)
   }
 
   private mutating func decide(at moment: Moment) -> ShippingAction {

@@ -57,6 +57,22 @@ struct ShippingMachineTests {
     #expect(bed.machine.unsent == nil)
   }
 
+  @Test("Nothing is known before a run finds out what is missing, and a repository that is away changes nothing")
+  func known() {
+    var bed = Bed()
+    #expect(bed.send(.tick) == .run(atOnce: false))
+    #expect(bed.send(.finished(.failed(pause: 1000, unsent: nil))) == .wait)
+    #expect(bed.send(.tick, after: 1000) == .run(atOnce: false))
+    #expect(bed.send(.finished(.noRepository)) == .wait)
+    #expect(bed.store() == .run(atOnce: false))
+    #expect(bed.send(.finished(.noRepository)) == .wait)
+    #expect(!bed.machine.isKnown && bed.machine.unsent?.count == 1)
+    #expect(bed.send(.changed) == .run(atOnce: false))
+    let unsent = UnsentBackups(count: 2, oldest: PointID("backup_20231114_221320")!, since: bed.now)
+    #expect(bed.send(.finished(.failed(pause: 1000, unsent: unsent))) == .wait)
+    #expect(bed.machine.isKnown && bed.machine.unsent == unsent)
+  }
+
   @Test("While an interval is not over, events start nothing; a clock that was set back does not prolong it")
   func interval() {
     var bed = Bed()
