@@ -43,10 +43,11 @@ import TestSupport
         while !mayGoOn.isSet { usleep(1000) }
       })
     let word = harness.folder.path("word")
-    defer { mayGoOn.set() }
     let application = try ProcessInBackground("python3", ["-c", Self.application, harness.database, word])
     try await harness.wait(for: "written", of: application)
     try await harness.withAgent(settings()) { _ in
+      // The agent cannot end before.
+      defer { mayGoOn.set() }
       try await harness.log.wait(for: "backing up app")
       try await harness.eventually("reading") { isReading.isSet }
       // The answer shows that the loop has handled the report of the read.

@@ -18,9 +18,10 @@ private final class MessageBed: Sendable {
   /// - Parameter now: wall time, if a test sets it.
   init(now: (@Sendable () -> Timestamp)? = nil) throws { harness = try AgentHarness(now: now) }
 
-  /// With a wall clock at which the next minute begins in five seconds.
+  /// With a wall clock at which the next minute begins in 15 seconds: until then an agent has started,
+  /// also on a slow machine.
   static func beforeMinute() throws -> MessageBed {
-    let ahead = 55_000 - SystemClock.now().milliseconds % 60_000
+    let ahead = 45_000 - SystemClock.now().milliseconds % 60_000
     return try MessageBed(now: { Timestamp(milliseconds: SystemClock.now().milliseconds + ahead) })
   }
 

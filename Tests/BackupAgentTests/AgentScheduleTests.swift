@@ -84,6 +84,7 @@ import TestSupport
       #expect(try types(harness).count { $0 == "scheduled" } == 1)
       let status = try #require(await harness.control.status().first)
       #expect(status.trigger.nextRun == Timestamp(milliseconds: start.milliseconds + 1_800_000 + 86_400_000))
+      try await harness.log.wait(for: "removed backup_")
     }
     #expect(harness.log.count("removed backup_") == 1, "retention follows a scheduled backup: \(harness.log.lines)")
   }

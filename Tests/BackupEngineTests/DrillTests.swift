@@ -160,7 +160,7 @@ struct DrillTests {
     let asking = Asking()
     let progress = Progress { activity, _, _ in asking.note(activity) }
     let stopper = try Workers.start("a thread that stops the drill") {
-      while !asking.hasBegun { usleep(1000) }
+      for _ in 0..<60_000 where !asking.hasBegun { usleep(1000) }
       usleep(20000)
       progress.stop()
     }

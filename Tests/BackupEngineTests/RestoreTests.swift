@@ -87,17 +87,20 @@ struct RestoreTests {
   func liveUnderWriters(journal: String) throws {
     let (bed, point) = try world(journal: journal)
     let script = """
-      import sqlite3, sys, time
-      c = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20); n = 100000; end = time.time() + 3
+      import os, sqlite3, sys, time
+      c = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20); n = 100000; end = time.time() + 300
       print("ready", flush=True)
-      while time.time() < end:
+      while not os.path.exists(sys.argv[2]) and time.time() < end:
         c.execute("insert into entries values(?, 'busy')", (n,)); n += 1; time.sleep(0.002)
+      # One more, in the restored database.
+      c.execute("insert into entries values(?, 'busy')", (n,))
       """
-    let writer = try ProcessInBackground("python3", ["-c", script, bed.database])
+    let writer = try ProcessInBackground("python3", ["-c", script, bed.database, bed.folder.path("restored")])
     defer { writer.stop() }
     try writer.waitForLine("ready")
     let outcome = try Self.beyondBusy { try restoreInPlace(bed.engine(), point) }
     #expect(outcome.plan.install == .live)
+    _ = try bed.folder.write("restored", [])
     let ended = writer.waitForEnd()
     #expect(ended == 0)
     #expect(try bed.marker() == "first")

@@ -8,7 +8,15 @@ struct ManyDatabasesTests {
   private static func bed(_ more: String = "") throws -> CommandBed {
     let bed = try CommandBed(rows: 1)
     let folder = bed.folder.path
-    let settings = "backup_dir = \"\(folder)/many\"\n\n[[databases]]\npath = \"\(folder)/tenants/*/app.db\"\n\n" + more
+    let settings = """
+      backup_dir = "\(folder)/many"
+      stop_grace = "5m"
+
+      [[databases]]
+      path = "\(folder)/tenants/*/app.db"
+
+      \(more)
+      """
     try bed.folder.write("many.toml", Array(settings.utf8))
     mkdir(bed.folder.path("nas"), 0o700)
     return bed

@@ -15,7 +15,7 @@ struct LifecycleTests {
     let scheduler = BackupScheduler(service: service, configuration: configuration, logger: LibraryBed.silent)
     let group = ServiceGroup(configuration: .init(services: [.init(service: scheduler)], logger: LibraryBed.silent))
     let running = Task.beside { try await group.run() }
-    for _ in 0..<1000 where enabled && !scheduler.isRunning { try await Task.sleep(for: .milliseconds(10)) }
+    for _ in 0..<3000 where enabled && !scheduler.isRunning { try await Task.sleep(for: .milliseconds(10)) }
     #expect(scheduler.isRunning == enabled)
     await group.triggerGracefulShutdown()
     try await running.value

@@ -158,13 +158,16 @@ struct CommandHookTests {
     try Data("#!/bin/sh\nsleep 1000 &\necho $! > \(folder.path("pid"))\nsleep 1000\n".utf8).write(
       to: URL(filePath: path))
     var hook = CommandHook(words: ["/bin/sh", path])
-    hook.timeout = 1500
+    hook.timeout = 3000
     let error = try #require(throws: HoldfastError.self) { try hook.run([], variables: [], Progress()) }
-    #expect(error.message.hasPrefix("sh was killed, because it did not end within 1 s"), "\(error)")
+    #expect(error.message.hasPrefix("sh was killed, because it did not end within 3 s"), "\(error)")
     let text = try String(contentsOfFile: folder.path("pid"), encoding: .utf8)
     let child = try #require(Int32(text.filter(\.isNumber)))
-    usleep(100_000)
-    let state = (try? String(contentsOfFile: "/proc/\(child)/stat", encoding: .utf8)) ?? ""
-    #expect(state.isEmpty || state.contains(") Z "))
+    func hasEnded() -> Bool {
+      let state = (try? String(contentsOfFile: "/proc/\(child)/stat", encoding: .utf8)) ?? ""
+      return state.isEmpty || state.contains(") Z ")
+    }
+    for _ in 0..<1000 where !hasEnded() { usleep(10_000) }
+    #expect(hasEnded())
   }
 }

@@ -108,9 +108,9 @@ import Transfer
 
   @Test func aProgramThatHangsIsEndedWithItsChildren() throws {
     let script = "sleep 600 & echo $! >'\(folder.path("child"))'; echo 'waiting for a token' >&2; wait"
-    var process = CredentialProcess(command: "sh '\(try write("script", script))'", source: "it", timeout: 500)
+    var process = CredentialProcess(command: "sh '\(try write("script", script))'", source: "it", timeout: 3000)
     let error = #expect(throws: StoreError.self) { try process.credentials() }
-    #expect(error?.message == "it: sh did not end within 1 s and was killed: waiting for a token")
+    #expect(error?.message == "it: sh did not end within 3 s and was killed: waiting for a token")
     let child = try #require(
       pid_t(Shell.run("cat", [folder.path("child")]).stdout.prefix(while: \.isNumber)))
     #expect(try hasEnded(child))

@@ -31,6 +31,9 @@ final class SocketClient: HTTPClient {
   private static func connect(_ authority: String) throws(TransferError) -> Int32 {
     let port = authority.split(separator: ":").last.flatMap { UInt16($0) } ?? 80
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | O_CLOEXEC, 0)
+    // A server that never answers is a failure and no endless wait.
+    var limit = timeval(tv_sec: 300, tv_usec: 0)
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_port = port.bigEndian

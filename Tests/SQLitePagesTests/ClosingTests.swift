@@ -145,7 +145,7 @@ struct ClosingTests {
       db.execute("PRAGMA locking_mode = EXCLUSIVE")
       db.execute("\(statement)").fetchall()
       print("ready", flush=True)
-      time.sleep(1)
+      time.sleep(3)
       db.close()
       """
     let application = try ProcessInBackground("python3", ["-c", script, place.path])

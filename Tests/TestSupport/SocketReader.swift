@@ -82,6 +82,9 @@ enum LocalSocket {
 
   static func connect(_ port: UInt16) throws -> Int32 {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | O_CLOEXEC, 0)
+    // A server that never answers is a failure and no endless wait.
+    var limit = timeval(tv_sec: 300, tv_usec: 0)
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     var address = Self.address(port)
     let length = socklen_t(MemoryLayout<sockaddr_in>.size)
     guard withSocketAddress(&address, { Glibc.connect(descriptor, $0, length) }) == 0 else {
