@@ -46,7 +46,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def say(self, *words):
-        print(self.command, self.path, *words, flush=True)
+        # In one piece: the lines of two threads would become one.
+        print(" ".join([self.command, self.path, *words]) + "\n", end="", flush=True)
 
     def do_PUT(self):
         ttl = self.headers.get("X-aws-ec2-metadata-token-ttl-seconds")

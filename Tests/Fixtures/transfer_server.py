@@ -24,6 +24,11 @@ class Ended(Exception):
     pass
 
 
+def report(line):
+    """In one piece: the lines of two threads would become one."""
+    print(line + "\n", end="", flush=True)
+
+
 class Connection:
     def __init__(self, server, stream, number):
         self.server, self.stream, self.number = server, stream, number
@@ -35,7 +40,7 @@ class Connection:
     def fill(self):
         data = self.stream.recv(1 << 16)
         if not data:
-            print(self.number, "closed", flush=True)
+            report(f"{self.number} closed")
             raise Ended
         self.buffer += data
 
@@ -86,7 +91,7 @@ class Connection:
         try:
             while True:
                 self.read_head()
-                print(self.number, self.method, self.target, flush=True)
+                report(f"{self.number} {self.method} {self.target}")
                 if self.server.proxy is not None:
                     self.forward()
                 else:
