@@ -61,6 +61,9 @@ struct DatabaseFacts {
         let agent = client.agent
         do { try read(agents.status(of: client)) } catch let error as HoldfastError where error.code == .busy {
           facts.watch = .silent(agent)
+        } catch {
+          try requireEnd(after: error)
+          facts.watch = .gone
         }
       case .silent(let holder): facts.watch = .silent(holder)
       case .deaf(let holder): facts.watch = .deaf(holder)
@@ -74,6 +77,14 @@ struct DatabaseFacts {
     if agent != nil {
       checkFolder()
       readNewest()
+    }
+  }
+
+  /// - Throws: the error of the question, unless the agent has ended since it was asked.
+  private func requireEnd(after error: any Error) throws {
+    switch try ControlClient.find(for: engine) {
+    case .gone: return
+    default: throw error
     }
   }
 
