@@ -110,7 +110,10 @@ import Testing
 
   @Test(
     "A file that is damaged or of another version is as none",
-    arguments: ["", "{", "[]", "{\"version\":2,\"alarms\":[]}", "{\"version\":1,\"alarms\":[7,{}]}"])
+    arguments: [
+      "", "{", "[]", #"{"version":2,"alarms":[]}"#, #"{"version":1,"alarms":[7,{}]}"#,
+      #"{"version":1,"alarms":[{"alarm":{"kind":"key","since":"0001-11-30T02:34:40.507Z","message":"m"}}]}"#,
+    ])
   func damaged(text: String) throws {
     try file.save([RememberedAlarm(alarm("key", since: 1))])
     let name = try #require(SystemFileOperations().list(harness.folder.path("state/alarms")).first)

@@ -46,7 +46,10 @@ extension RememberedAlarm {
   }
 
   fileprivate init?(_ json: JSONValue) {
-    guard case .object(let keys) = json, let alarm = keys["alarm"].flatMap({ OpenAlarm($0) }) else { return nil }
+    // A time before 1970 is damage.
+    guard case .object(let keys) = json, let alarm = keys["alarm"].flatMap({ OpenAlarm($0) }),
+      alarm.since.milliseconds > 0
+    else { return nil }
     self.init(alarm, unseenSince: keys.time("unseen_since"))
   }
 }
