@@ -81,7 +81,7 @@ final class AgentLock {
   /// - Returns: false if the file is no longer the one at the path.
   private func acquire(_ file: OpenFile, _ path: String) throws -> Bool {
     do {
-      guard try isFree(file) else { throw busyError(path) }
+      guard try lockIfFree(file) else { throw busyError(path) }
       var status = stat()
       fstat(file.descriptor, &status)
       inode = UInt64(status.st_ino)
@@ -94,7 +94,7 @@ final class AgentLock {
 
   /// Locks the file if no other agent has done so. A command that looks for an agent holds it for an
   /// instant.
-  private func isFree(_ file: OpenFile) throws -> Bool {
+  private func lockIfFree(_ file: OpenFile) throws -> Bool {
     for _ in 0..<5 {
       if try files.lock(file, exclusive: true, wait: false) { return true }
       usleep(10_000)

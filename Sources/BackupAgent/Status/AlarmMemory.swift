@@ -44,8 +44,8 @@ struct AlarmMemory {
   /// The condition of this kind does not exist any more.
   ///
   /// - Parameter time: monotonic.
-  mutating func forget(_ key: @autoclosure () -> OpenAlarm.Key, at time: Int64) {
-    if !before.isEmpty, before.removeValue(forKey: key()) != nil { recordChange(at: time) }
+  mutating func forget(_ key: OpenAlarm.Key, at time: Int64) {
+    if before.removeValue(forKey: key) != nil { recordChange(at: time) }
   }
 
   /// The target is not configured any more.
